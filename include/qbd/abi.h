@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The interface between the kernel and its users: table lines, messages and
+ * status lines of the targets qbd-pool and qbd. Words and orders of fields are
+ * append-only between versions. docs/target.md tells the same to people.
+ *
+ * Tables
+ *
+ *	0 <sectors> qbd-pool <#devs> <dev|->... [<#args> <arg>...]
+ *		allow_degraded		start although members that are not known to
+ *					be out are missing
+ *		read_only
+ *		force_history <tag>	which side of a split brain to keep; the tag of
+ *					its newest epoch, 16 hexadecimal digits
+ *		on_loss error|queue	what I/O does when too few legs are left
+ *		cache_mb <n>		bound of the checksum cache
+ *	The order of the devices does not matter; each says in its superblock which
+ *	backend it is. I/O to the pool device fails.
+ *
+ *	0 <sectors> qbd <pool dev> <volume name or number> [<#args> <arg>...]
+ *		read_only
+ *
+ * Messages to the pool device
+ *
+ *	create_volume <name> <sectors> replicas=<r>|ec=<k>+<m>
+ *			[block_size=<bytes>] [tag=<tag>]
+ *	remove_volume <name>
+ *	fail <index>			take a backend out
+ *	readd <index> <dev>		let the same backend (its UUID) in again
+ *	replace <index> <dev>		put an empty device in its place
+ *	resync start|stop
+ *	resync rate <KiB/s>		0: no limit
+ *	scrub start|stop
+ *	checkpoint			all that is recorded goes into pages
+ * These answer with lines of text:
+ *	volumes [<from number>]
+ *		<number> <name> <live|deleting> <sectors> <policy> <block size> <tag|->
+ *	verify [<from number>]
+ *		<number> <name> <whole> <degraded> <stale> <lost> <losses>
+ *		chunks of each kind, and how many more backends may go
+ *	backends
+ *		<index> <uuid> <major:minor|-> <in|out> <suspect: 0|1> <out epoch>
+ *		<slots> <free slots> <legs not in sync> <read errors> <write errors>
+ *		<checksum errors> <blocks repaired> <tags|->
+ *	volumes and verify end with a line "more <from number>" when there was no
+ *	room for all.
+ *
+ * Status (INFO) of qbd-pool
+ *
+ *	<rw|ro|failed> <health> <epoch number>:<tag> <pool uuid> <extent sectors>
+ *	<used slots>/<slots> <volumes> <chunks> <degraded chunks>
+ *	<ring blocks used>/<ring blocks> <checkpoints>
+ *	resync <idle|running|stopped> <chunks done>/<chunks to do> <bytes written>
+ *	scrub <idle|running|stopped> <chunks done>/<chunks to do> <bad blocks found>
+ *	<blocks repaired> <blocks lost>
+ *
+ *	health: a character a backend index: A in and whole, a in with legs not in
+ *	sync, S out with its device there, D out, - no such backend
+ *
+ * Status (INFO) of qbd
+ *
+ *	<ok|degraded|failed> <chunks allocated>/<chunks> <degraded chunks>
+ *	<lost chunks> <policy> <block size>
+ */
+#ifndef QBD_ABI_H
+#define QBD_ABI_H
+
+#define QBD_TARGET_POOL		"qbd-pool"
+#define QBD_TARGET_VOLUME	"qbd"
+
+#define QBD_HEALTH_WHOLE	'A'
+#define QBD_HEALTH_RESYNC	'a'
+#define QBD_HEALTH_SUSPECT	'S'
+#define QBD_HEALTH_OUT		'D'
+#define QBD_HEALTH_NONE		'-'
+
+#endif
