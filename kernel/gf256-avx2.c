@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * GF(2^8) with AVX2: two table look-ups of 32 nibbles each multiply 32 bytes.
+ *
+ * ymm0-1 low and ymm2-3 high nibbles, ymm4 table, ymm5-6 products, ymm7 the
+ * nibble mask, ymm8-15 two accumulators for each row.
+ */
+#include "gf256-x86.h"
+
+#ifdef __x86_64__
+
+#define IMPL		gf256_avx2
+#define NAME		"avx2"
+#define USABLE		gf256_has_avx2
+#define STEP		64
+#define FINISH		"vzeroupper"
+#define TABLE		gf256_product
+
+#define ACC_0(f)	f(0, 8) f(1, 9)
+#define ACC_1(f)	f(0, 10) f(1, 11)
+#define ACC_2(f)	f(0, 12) f(1, 13)
+#define ACC_3(f)	f(0, 14) f(1, 15)
+#define MUL_ACC_0(f)	f(0, 1, 2, 3, 8, 9)
+#define MUL_ACC_1(f)	f(0, 1, 2, 3, 10, 11)
+#define MUL_ACC_2(f)	f(0, 1, 2, 3, 12, 13)
+#define MUL_ACC_3(f)	f(0, 1, 2, 3, 14, 15)
+
+#define CLEAR_1(i, a)	"vpxor %%ymm" #a ", %%ymm" #a ", %%ymm" #a "\n\t"
+#define LOAD_1(i, a)	"vmovdqu 32*" #i "(%[p],%[pos]), %%ymm" #a "\n\t"
+#define STORE_1(i, a)	"vmovdqu %%ymm" #a ", 32*" #i "(%[p],%[pos])\n\t"
+#define XOR_1(i, a)	"vpxor %%ymm" #i ", %%ymm" #a ", %%ymm" #a "\n\t"
+#define SPLIT_1(i, h)							\
+	"vpsrlw $4, %%ymm" #i ", %%ymm" #h "\n\t"			\
+	"vpand %%ymm7, %%ymm" #i ", %%ymm" #i "\n\t"			\
+	"vpand %%ymm7, %%ymm" #h ", %%ymm" #h "\n\t"
+#define LOOKUP(x, y, a, b)						\
+	"vpshufb %%ymm" #x ", %%ymm4, %%ymm5\n\t"			\
+	"vpshufb %%ymm" #y ", %%ymm4, %%ymm6\n\t"			\
+	"vpxor %%ymm5, %%ymm" #a ", %%ymm" #a "\n\t"			\
+	"vpxor %%ymm6, %%ymm" #b ", %%ymm" #b "\n\t"
+#define MUL_2(x, y, hx, hy, a, b)					\
+	"vbroadcasti128 (%[table],%[t]), %%ymm4\n\t"			\
+	LOOKUP(x, y, a, b)						\
+	"vbroadcasti128 16(%[table],%[t]), %%ymm4\n\t"			\
+	LOOKUP(hx, hy, a, b)
+
+#define CLEAR(r)	ACC_##r(CLEAR_1)
+#define LOAD(r)		ACC_##r(LOAD_1)
+#define STORE(r)	ACC_##r(STORE_1)
+#define FETCH		LOAD_1(0, 0) LOAD_1(1, 1)
+#define XOR0		ACC_0(XOR_1)
+#define SPLIT								\
+	"vmovdqa %[nibbles], %%ymm7\n\t"				\
+	SPLIT_1(0, 2) SPLIT_1(1, 3)
+#define MUL(r)								\
+	"movzbl " #r "(%[c]), %k[t]\n\t"				\
+	"shl $5, %[t]\n\t"						\
+	MUL_ACC_##r(MUL_2)
+
+#include "gf256-x86-dot.h"
+
+#endif /* __x86_64__ */

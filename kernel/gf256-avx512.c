@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * GF(2^8) with AVX-512: two table look-ups of 64 nibbles each multiply 64
+ * bytes, and one ternary XOR adds both.
+ *
+ * zmm0-3 low and zmm4-7 high nibbles, zmm8-9 tables, zmm10-11 products, zmm14
+ * the nibble mask, zmm16-31 four accumulators for each row.
+ */
+#include "gf256-x86.h"
+
+#ifdef __x86_64__
+
+#define IMPL		gf256_avx512
+#define NAME		"avx512"
+#define USABLE		gf256_has_avx512
+#define STEP		256
+#define FINISH		"vzeroupper"
+#define TABLE		gf256_product
+
+#define ACC_0(f)	f(0, 4, 16) f(1, 5, 17) f(2, 6, 18) f(3, 7, 19)
+#define ACC_1(f)	f(0, 4, 20) f(1, 5, 21) f(2, 6, 22) f(3, 7, 23)
+#define ACC_2(f)	f(0, 4, 24) f(1, 5, 25) f(2, 6, 26) f(3, 7, 27)
+#define ACC_3(f)	f(0, 4, 28) f(1, 5, 29) f(2, 6, 30) f(3, 7, 31)
+
+/* Vector i of the turn, whose high nibbles are in h, and accumulator a. */
+#define CLEAR_1(i, h, a) "vpxorq %%zmm" #a ", %%zmm" #a ", %%zmm" #a "\n\t"
+#define LOAD_1(i, h, a)	"vmovdqu64 64*" #i "(%[p],%[pos]), %%zmm" #a "\n\t"
+#define STORE_1(i, h, a) "vmovdqu64 %%zmm" #a ", 64*" #i "(%[p],%[pos])\n\t"
+#define XOR_1(i, h, a)	"vpxorq %%zmm" #i ", %%zmm" #a ", %%zmm" #a "\n\t"
+#define SPLIT_1(i, h)							\
+	"vpsrlw $4, %%zmm" #i ", %%zmm" #h "\n\t"			\
+	"vpandq %%zmm14, %%zmm" #i ", %%zmm" #i "\n\t"			\
+	"vpandq %%zmm14, %%zmm" #h ", %%zmm" #h "\n\t"
+#define MUL_1(i, h, a)							\
+	"vpshufb %%zmm" #i ", %%zmm8, %%zmm10\n\t"			\
+	"vpshufb %%zmm" #h ", %%zmm9, %%zmm11\n\t"			\
+	"vpternlogd $0x96, %%zmm10, %%zmm11, %%zmm" #a "\n\t"
+
+#define CLEAR(r)	ACC_##r(CLEAR_1)
+#define LOAD(r)		ACC_##r(LOAD_1)
+#define STORE(r)	ACC_##r(STORE_1)
+#define FETCH		LOAD_1(0,, 0) LOAD_1(1,, 1) LOAD_1(2,, 2) LOAD_1(3,, 3)
+#define XOR0		ACC_0(XOR_1)
+#define SPLIT								\
+	"vmovdqa64 %[nibbles], %%zmm14\n\t"				\
+	SPLIT_1(0, 4) SPLIT_1(1, 5) SPLIT_1(2, 6) SPLIT_1(3, 7)
+#define MUL(r)								\
+	"movzbl " #r "(%[c]), %k[t]\n\t"				\
+	"shl $5, %[t]\n\t"						\
+	"vbroadcasti32x4 (%[table],%[t]), %%zmm8\n\t"			\
+	"vbroadcasti32x4 16(%[table],%[t]), %%zmm9\n\t"			\
+	ACC_##r(MUL_1)
+
+#include "gf256-x86-dot.h"
+
+#endif /* __x86_64__ */

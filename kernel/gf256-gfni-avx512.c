@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * GF(2^8) with GFNI and AVX-512: one instruction multiplies 64 bytes by a
+ * coefficient, which is an 8x8 bit matrix. (GF2P8MULB is of no use, it knows
+ * the field of AES only.)
+ *
+ * zmm0-3 data, zmm4 coefficient, zmm5-8 products, zmm16-31 four accumulators
+ * for each row.
+ */
+#include "gf256-x86.h"
+
+#ifdef __x86_64__
+
+#define IMPL		gf256_gfni_avx512
+#define NAME		"gfni-avx512"
+#define USABLE		gf256_has_gfni_avx512
+#define STEP		256
+#define FINISH		"vzeroupper"
+#define TABLE		gf256_affine
+
+#define ACC_0(f)	f(0, 16) f(1, 17) f(2, 18) f(3, 19)
+#define ACC_1(f)	f(0, 20) f(1, 21) f(2, 22) f(3, 23)
+#define ACC_2(f)	f(0, 24) f(1, 25) f(2, 26) f(3, 27)
+#define ACC_3(f)	f(0, 28) f(1, 29) f(2, 30) f(3, 31)
+
+/* Vector i of the turn, and its register or accumulator a. */
+#define CLEAR_1(i, a)	"vpxorq %%zmm" #a ", %%zmm" #a ", %%zmm" #a "\n\t"
+#define LOAD_1(i, a)	"vmovdqu64 64*" #i "(%[p],%[pos]), %%zmm" #a "\n\t"
+#define STORE_1(i, a)	"vmovdqu64 %%zmm" #a ", 64*" #i "(%[p],%[pos])\n\t"
+#define XOR_1(i, a)	"vpxorq %%zmm" #i ", %%zmm" #a ", %%zmm" #a "\n\t"
+#define MUL_1(i, a)							\
+	"vgf2p8affineqb $0, %%zmm4, %%zmm" #i ", %%zmm5\n\t"		\
+	"vpxorq %%zmm5, %%zmm" #a ", %%zmm" #a "\n\t"
+
+#define CLEAR(r)	ACC_##r(CLEAR_1)
+#define LOAD(r)		ACC_##r(LOAD_1)
+#define STORE(r)	ACC_##r(STORE_1)
+#define FETCH		LOAD_1(0, 0) LOAD_1(1, 1) LOAD_1(2, 2) LOAD_1(3, 3)
+#define XOR0		ACC_0(XOR_1)
+#define SPLIT
+#define MUL(r)								\
+	"movzbl " #r "(%[c]), %k[t]\n\t"				\
+	"vpbroadcastq (%[table],%[t],8), %%zmm4\n\t"			\
+	ACC_##r(MUL_1)
+
+#include "gf256-x86-dot.h"
+
+#endif /* __x86_64__ */

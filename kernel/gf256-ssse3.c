@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * GF(2^8) with SSSE3: two table look-ups of 16 nibbles each multiply 16 bytes.
+ *
+ * xmm0-1 low and xmm2-3 high nibbles, xmm4 table, xmm5-6 products, xmm7 the
+ * nibble mask, xmm8-15 two accumulators for each row.
+ */
+#include "gf256-x86.h"
+
+#ifdef __x86_64__
+
+#define IMPL		gf256_ssse3
+#define NAME		"ssse3"
+#define USABLE		gf256_has_ssse3
+#define STEP		32
+#define FINISH		""
+#define TABLE		gf256_product
+
+#define ACC_0(f)	f(0, 8) f(1, 9)
+#define ACC_1(f)	f(0, 10) f(1, 11)
+#define ACC_2(f)	f(0, 12) f(1, 13)
+#define ACC_3(f)	f(0, 14) f(1, 15)
+#define MUL_ACC_0(f)	f(0, 1, 2, 3, 8, 9)
+#define MUL_ACC_1(f)	f(0, 1, 2, 3, 10, 11)
+#define MUL_ACC_2(f)	f(0, 1, 2, 3, 12, 13)
+#define MUL_ACC_3(f)	f(0, 1, 2, 3, 14, 15)
+
+#define CLEAR_1(i, a)	"pxor %%xmm" #a ", %%xmm" #a "\n\t"
+#define LOAD_1(i, a)	"movdqu 16*" #i "(%[p],%[pos]), %%xmm" #a "\n\t"
+#define STORE_1(i, a)	"movdqu %%xmm" #a ", 16*" #i "(%[p],%[pos])\n\t"
+#define XOR_1(i, a)	"pxor %%xmm" #i ", %%xmm" #a "\n\t"
+#define SPLIT_1(i, h)							\
+	"movdqa %%xmm" #i ", %%xmm" #h "\n\t"				\
+	"psrlw $4, %%xmm" #h "\n\t"					\
+	"pand %%xmm7, %%xmm" #i "\n\t"					\
+	"pand %%xmm7, %%xmm" #h "\n\t"
+#define LOOKUP(x, y, a, b)						\
+	"movdqa %%xmm4, %%xmm5\n\t"					\
+	"pshufb %%xmm" #x ", %%xmm4\n\t"				\
+	"pshufb %%xmm" #y ", %%xmm5\n\t"				\
+	"pxor %%xmm4, %%xmm" #a "\n\t"					\
+	"pxor %%xmm5, %%xmm" #b "\n\t"
+#define MUL_2(x, y, hx, hy, a, b)					\
+	"movdqa (%[table],%[t]), %%xmm4\n\t"				\
+	LOOKUP(x, y, a, b)						\
+	"movdqa 16(%[table],%[t]), %%xmm4\n\t"				\
+	LOOKUP(hx, hy, a, b)
+
+#define CLEAR(r)	ACC_##r(CLEAR_1)
+#define LOAD(r)		ACC_##r(LOAD_1)
+#define STORE(r)	ACC_##r(STORE_1)
+#define FETCH		LOAD_1(0, 0) LOAD_1(1, 1)
+#define XOR0		ACC_0(XOR_1)
+#define SPLIT								\
+	"movdqa %[nibbles], %%xmm7\n\t"					\
+	SPLIT_1(0, 2) SPLIT_1(1, 3)
+#define MUL(r)								\
+	"movzbl " #r "(%[c]), %k[t]\n\t"				\
+	"shl $5, %[t]\n\t"						\
+	MUL_ACC_##r(MUL_2)
+
+#include "gf256-x86-dot.h"
+
+#endif /* __x86_64__ */
