@@ -110,22 +110,17 @@ void ec_update(struct gf256_section *sec, const struct ec_code *code,
 	       size_t len, unsigned int leg, const u8 *delta,
 	       u8 *const *parity)
 {
-	struct gf256_matrix mat = { .cols = 1 };
-	u8 *dst[EC_MAX_M];
-	unsigned int r;
+	u8 coef[EC_MAX_M], *dst[EC_MAX_M];
+	unsigned int r, rows = 0;
 
 	GF256_WARN_ON(leg >= code->k);
-	for (r = 0; r < code->m; r++) {
-		if (!parity[r])
-			continue;
-		mat.coef[0][mat.rows] = code->encode.coef[leg][r];
-		dst[mat.rows++] = parity[r];
-	}
-	if (!mat.rows)
-		return;
-
-	mat.ones = mat.coef[0][0] == 1;
-	gf256_dot_add(sec, &mat, len, &delta, dst);
+	for (r = 0; r < code->m; r++)
+		if (parity[r]) {
+			coef[rows] = code->encode.coef[leg][r];
+			dst[rows++] = parity[r];
+		}
+	if (rows)
+		gf256_add(sec, coef, rows, len, delta, dst);
 }
 
 /*

@@ -13,6 +13,7 @@
 #define NAME		"avx2"
 #define USABLE		gf256_has_avx2
 #define STEP		64
+#define VECTOR		32
 #define FINISH		"vzeroupper"
 #define TABLE		gf256_product
 
@@ -45,8 +46,8 @@
 	LOOKUP(hx, hy, a, b)
 
 #define CLEAR(r)	ACC_##r(CLEAR_1)
-#define LOAD(r)		ACC_##r(LOAD_1)
 #define STORE(r)	ACC_##r(STORE_1)
+#define PREFETCH	"prefetcht0 (%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0, 0) LOAD_1(1, 1)
 #define XOR0		ACC_0(XOR_1)
 #define SPLIT								\
@@ -56,6 +57,36 @@
 	"movzbl " #r "(%[c]), %k[t]\n\t"				\
 	"shl $5, %[t]\n\t"						\
 	MUL_ACC_##r(MUL_2)
+
+/*
+ * Adding: ymm0 and 2 nibbles, ymm5-6 products, ymm7 the mask, ymm8-15 the
+ * tables of the coefficients.
+ */
+#define HELD_0(f)	f(0, 8, 9)
+#define HELD_1(f)	f(1, 10, 11)
+#define HELD_2(f)	f(2, 12, 13)
+#define HELD_3(f)	f(3, 14, 15)
+
+#define HOLD_ALL	"vmovdqa %[nibbles], %%ymm7\n\t"
+#define HOLD_1(r, lo, hi)						\
+	"movzbl " #r "(%[c]), %k[t]\n\t"				\
+	"shl $5, %[t]\n\t"						\
+	"vbroadcasti128 (%[table],%[t]), %%ymm" #lo "\n\t"		\
+	"vbroadcasti128 16(%[table],%[t]), %%ymm" #hi "\n\t"
+#define ADD_MUL_1(r, lo, hi)						\
+	"vpshufb %%ymm0, %%ymm" #lo ", %%ymm5\n\t"			\
+	"vpshufb %%ymm2, %%ymm" #hi ", %%ymm6\n\t"			\
+	"vpxor (%[d" #r "],%[pos]), %%ymm5, %%ymm5\n\t"			\
+	"vpxor %%ymm5, %%ymm6, %%ymm6\n\t"				\
+	"vmovdqu %%ymm6, (%[d" #r "],%[pos])\n\t"
+
+#define HOLD(r)		HELD_##r(HOLD_1)
+#define ADD_FETCH	"vmovdqu (%[src],%[pos]), %%ymm0\n\t"
+#define ADD_XOR0							\
+	"vpxor (%[d0],%[pos]), %%ymm0, %%ymm5\n\t"			\
+	"vmovdqu %%ymm5, (%[d0],%[pos])\n\t"
+#define ADD_SPLIT	SPLIT_1(0, 2)
+#define ADD_MUL(r)	HELD_##r(ADD_MUL_1)
 
 #include "gf256-x86-dot.h"
 

@@ -14,6 +14,7 @@
 #define NAME		"avx512"
 #define USABLE		gf256_has_avx512
 #define STEP		256
+#define VECTOR		64
 #define FINISH		"vzeroupper"
 #define TABLE		gf256_product
 
@@ -37,8 +38,12 @@
 	"vpternlogd $0x96, %%zmm10, %%zmm11, %%zmm" #a "\n\t"
 
 #define CLEAR(r)	ACC_##r(CLEAR_1)
-#define LOAD(r)		ACC_##r(LOAD_1)
 #define STORE(r)	ACC_##r(STORE_1)
+#define PREFETCH							\
+	"prefetcht0 (%[p],%[ahead])\n\t"				\
+	"prefetcht0 64(%[p],%[ahead])\n\t"				\
+	"prefetcht0 128(%[p],%[ahead])\n\t"				\
+	"prefetcht0 192(%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0,, 0) LOAD_1(1,, 1) LOAD_1(2,, 2) LOAD_1(3,, 3)
 #define XOR0		ACC_0(XOR_1)
 #define SPLIT								\
@@ -50,6 +55,35 @@
 	"vbroadcasti32x4 (%[table],%[t]), %%zmm8\n\t"			\
 	"vbroadcasti32x4 16(%[table],%[t]), %%zmm9\n\t"			\
 	ACC_##r(MUL_1)
+
+/*
+ * Adding: zmm0 and 4 nibbles, zmm10-11 products, zmm14 the mask, zmm16-23 the
+ * tables of the coefficients.
+ */
+#define HELD_0(f)	f(0, 16, 17)
+#define HELD_1(f)	f(1, 18, 19)
+#define HELD_2(f)	f(2, 20, 21)
+#define HELD_3(f)	f(3, 22, 23)
+
+#define HOLD_ALL	"vmovdqa64 %[nibbles], %%zmm14\n\t"
+#define HOLD_1(r, lo, hi)						\
+	"movzbl " #r "(%[c]), %k[t]\n\t"				\
+	"shl $5, %[t]\n\t"						\
+	"vbroadcasti32x4 (%[table],%[t]), %%zmm" #lo "\n\t"		\
+	"vbroadcasti32x4 16(%[table],%[t]), %%zmm" #hi "\n\t"
+#define ADD_MUL_1(r, lo, hi)						\
+	"vpshufb %%zmm0, %%zmm" #lo ", %%zmm10\n\t"			\
+	"vpshufb %%zmm4, %%zmm" #hi ", %%zmm11\n\t"			\
+	"vpternlogd $0x96, (%[d" #r "],%[pos]), %%zmm10, %%zmm11\n\t"	\
+	"vmovdqu64 %%zmm11, (%[d" #r "],%[pos])\n\t"
+
+#define HOLD(r)		HELD_##r(HOLD_1)
+#define ADD_FETCH	"vmovdqu64 (%[src],%[pos]), %%zmm0\n\t"
+#define ADD_XOR0							\
+	"vpxorq (%[d0],%[pos]), %%zmm0, %%zmm10\n\t"			\
+	"vmovdqu64 %%zmm10, (%[d0],%[pos])\n\t"
+#define ADD_SPLIT	SPLIT_1(0, 4)
+#define ADD_MUL(r)	HELD_##r(ADD_MUL_1)
 
 #include "gf256-x86-dot.h"
 

@@ -13,6 +13,7 @@
 #define NAME		"gfni-avx2"
 #define USABLE		gf256_has_gfni_avx2
 #define STEP		64
+#define VECTOR		32
 #define FINISH		"vzeroupper"
 #define TABLE		gf256_affine
 
@@ -30,8 +31,8 @@
 	"vpxor %%ymm5, %%ymm" #a ", %%ymm" #a "\n\t"
 
 #define CLEAR(r)	ACC_##r(CLEAR_1)
-#define LOAD(r)		ACC_##r(LOAD_1)
 #define STORE(r)	ACC_##r(STORE_1)
+#define PREFETCH	"prefetcht0 (%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0, 0) LOAD_1(1, 1)
 #define XOR0		ACC_0(XOR_1)
 #define SPLIT
@@ -39,6 +40,26 @@
 	"movzbl " #r "(%[c]), %k[t]\n\t"				\
 	"vpbroadcastq (%[table],%[t],8), %%ymm4\n\t"			\
 	ACC_##r(MUL_1)
+
+/* Adding: ymm0 data, ymm5 product, ymm8-11 the coefficients. */
+#define HELD_0		"%%ymm8"
+#define HELD_1		"%%ymm9"
+#define HELD_2		"%%ymm10"
+#define HELD_3		"%%ymm11"
+
+#define HOLD_ALL
+#define HOLD(r)								\
+	"movzbl " #r "(%[c]), %k[t]\n\t"				\
+	"vpbroadcastq (%[table],%[t],8), " HELD_##r "\n\t"
+#define ADD_FETCH	"vmovdqu (%[src],%[pos]), %%ymm0\n\t"
+#define ADD_XOR0							\
+	"vpxor (%[d0],%[pos]), %%ymm0, %%ymm5\n\t"			\
+	"vmovdqu %%ymm5, (%[d0],%[pos])\n\t"
+#define ADD_SPLIT
+#define ADD_MUL(r)							\
+	"vgf2p8affineqb $0, " HELD_##r ", %%ymm0, %%ymm5\n\t"		\
+	"vpxor (%[d" #r "],%[pos]), %%ymm5, %%ymm5\n\t"			\
+	"vmovdqu %%ymm5, (%[d" #r "],%[pos])\n\t"
 
 #include "gf256-x86-dot.h"
 

@@ -15,6 +15,7 @@
 #define NAME		"gfni-avx512"
 #define USABLE		gf256_has_gfni_avx512
 #define STEP		256
+#define VECTOR		64
 #define FINISH		"vzeroupper"
 #define TABLE		gf256_affine
 
@@ -33,8 +34,12 @@
 	"vpxorq %%zmm5, %%zmm" #a ", %%zmm" #a "\n\t"
 
 #define CLEAR(r)	ACC_##r(CLEAR_1)
-#define LOAD(r)		ACC_##r(LOAD_1)
 #define STORE(r)	ACC_##r(STORE_1)
+#define PREFETCH							\
+	"prefetcht0 (%[p],%[ahead])\n\t"				\
+	"prefetcht0 64(%[p],%[ahead])\n\t"				\
+	"prefetcht0 128(%[p],%[ahead])\n\t"				\
+	"prefetcht0 192(%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0, 0) LOAD_1(1, 1) LOAD_1(2, 2) LOAD_1(3, 3)
 #define XOR0		ACC_0(XOR_1)
 #define SPLIT
@@ -42,6 +47,26 @@
 	"movzbl " #r "(%[c]), %k[t]\n\t"				\
 	"vpbroadcastq (%[table],%[t],8), %%zmm4\n\t"			\
 	ACC_##r(MUL_1)
+
+/* Adding: zmm0 data, zmm5 product, zmm16-19 the coefficients. */
+#define HELD_0		"%%zmm16"
+#define HELD_1		"%%zmm17"
+#define HELD_2		"%%zmm18"
+#define HELD_3		"%%zmm19"
+
+#define HOLD_ALL
+#define HOLD(r)								\
+	"movzbl " #r "(%[c]), %k[t]\n\t"				\
+	"vpbroadcastq (%[table],%[t],8), " HELD_##r "\n\t"
+#define ADD_FETCH	"vmovdqu64 (%[src],%[pos]), %%zmm0\n\t"
+#define ADD_XOR0							\
+	"vpxorq (%[d0],%[pos]), %%zmm0, %%zmm5\n\t"			\
+	"vmovdqu64 %%zmm5, (%[d0],%[pos])\n\t"
+#define ADD_SPLIT
+#define ADD_MUL(r)							\
+	"vgf2p8affineqb $0, " HELD_##r ", %%zmm0, %%zmm5\n\t"		\
+	"vpxorq (%[d" #r "],%[pos]), %%zmm5, %%zmm5\n\t"		\
+	"vmovdqu64 %%zmm5, (%[d" #r "],%[pos])\n\t"
 
 #include "gf256-x86-dot.h"
 

@@ -13,6 +13,7 @@
 #define NAME		"ssse3"
 #define USABLE		gf256_has_ssse3
 #define STEP		32
+#define VECTOR		16
 #define FINISH		""
 #define TABLE		gf256_product
 
@@ -47,8 +48,8 @@
 	LOOKUP(hx, hy, a, b)
 
 #define CLEAR(r)	ACC_##r(CLEAR_1)
-#define LOAD(r)		ACC_##r(LOAD_1)
 #define STORE(r)	ACC_##r(STORE_1)
+#define PREFETCH	"prefetcht0 (%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0, 0) LOAD_1(1, 1)
 #define XOR0		ACC_0(XOR_1)
 #define SPLIT								\
@@ -58,6 +59,40 @@
 	"movzbl " #r "(%[c]), %k[t]\n\t"				\
 	"shl $5, %[t]\n\t"						\
 	MUL_ACC_##r(MUL_2)
+
+/*
+ * Adding: xmm0 and 2 nibbles, xmm4-6 products, xmm7 the mask, xmm8-15 the
+ * tables of the coefficients.
+ */
+#define HELD_0(f)	f(0, 8, 9)
+#define HELD_1(f)	f(1, 10, 11)
+#define HELD_2(f)	f(2, 12, 13)
+#define HELD_3(f)	f(3, 14, 15)
+
+#define HOLD_ALL	"movdqa %[nibbles], %%xmm7\n\t"
+#define HOLD_1(r, lo, hi)						\
+	"movzbl " #r "(%[c]), %k[t]\n\t"				\
+	"shl $5, %[t]\n\t"						\
+	"movdqa (%[table],%[t]), %%xmm" #lo "\n\t"			\
+	"movdqa 16(%[table],%[t]), %%xmm" #hi "\n\t"
+#define ADD_MUL_1(r, lo, hi)						\
+	"movdqu (%[d" #r "],%[pos]), %%xmm4\n\t"			\
+	"movdqa %%xmm" #lo ", %%xmm5\n\t"				\
+	"movdqa %%xmm" #hi ", %%xmm6\n\t"				\
+	"pshufb %%xmm0, %%xmm5\n\t"					\
+	"pshufb %%xmm2, %%xmm6\n\t"					\
+	"pxor %%xmm5, %%xmm4\n\t"					\
+	"pxor %%xmm6, %%xmm4\n\t"					\
+	"movdqu %%xmm4, (%[d" #r "],%[pos])\n\t"
+
+#define HOLD(r)		HELD_##r(HOLD_1)
+#define ADD_FETCH	"movdqu (%[src],%[pos]), %%xmm0\n\t"
+#define ADD_XOR0							\
+	"movdqu (%[d0],%[pos]), %%xmm4\n\t"				\
+	"pxor %%xmm0, %%xmm4\n\t"					\
+	"movdqu %%xmm4, (%[d0],%[pos])\n\t"
+#define ADD_SPLIT	SPLIT_1(0, 2)
+#define ADD_MUL(r)	HELD_##r(ADD_MUL_1)
 
 #include "gf256-x86-dot.h"
 

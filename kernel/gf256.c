@@ -124,21 +124,40 @@ static void gf256_mul_scalar(u8 c, size_t len, const u8 *src, u8 *dst, bool add)
 	}
 }
 
+/*
+ * Source bytes that the scalar code takes at a time: they stay in the
+ * first-level cache until all rows have them.
+ */
+#define GF256_SCALAR_STEP	1024
+
 static void gf256_dot_scalar(const struct gf256_matrix *mat, size_t pos,
-			     size_t end, const u8 *const *src, u8 *const *dst,
-			     bool add)
+			     size_t end, const u8 *const *src, u8 *const *dst)
 {
 	unsigned int r, c;
 
-	/* Pieces that stay in the first-level cache until all rows have them. */
 	while (pos < end) {
-		size_t len = min_t(size_t, end - pos, 1024);
+		size_t len = min_t(size_t, end - pos, GF256_SCALAR_STEP);
 
 		for (c = 0; c < mat->cols; c++)
 			for (r = 0; r < mat->rows; r++)
 				gf256_mul_scalar(mat->coef[c][r], len,
 						 src[c] + pos, dst[r] + pos,
-						 add || c);
+						 c);
+		pos += len;
+	}
+}
+
+static void gf256_add_scalar(const u8 *coef, unsigned int rows, size_t pos,
+			     size_t end, const u8 *src, u8 *const *dst)
+{
+	unsigned int r;
+
+	while (pos < end) {
+		size_t len = min_t(size_t, end - pos, GF256_SCALAR_STEP);
+
+		for (r = 0; r < rows; r++)
+			gf256_mul_scalar(coef[r], len, src + pos, dst[r] + pos,
+					 true);
 		pos += len;
 	}
 }
@@ -195,37 +214,11 @@ static size_t gf256_section_room(struct gf256_section *sec, unsigned int cols,
 	return len;
 }
 
-static void gf256_run(struct gf256_section *sec, const struct gf256_matrix *mat,
-		      size_t len, const u8 *const *src, u8 *const *dst,
-		      bool add)
-{
-	size_t pos = 0;
-
-	GF256_WARN_ON(!mat->rows || mat->rows > GF256_ROWS);
-	GF256_WARN_ON(!mat->cols || mat->cols > GF256_COLS);
-
-	while (pos < len) {
-		size_t end = pos + gf256_section_room(sec, mat->cols, len - pos);
-
-		if (sec->simd) {
-			size_t n = round_down(end - pos, gf256_impl->step);
-
-			if (n)
-				gf256_impl->dot[mat->ones][mat->rows - 1](
-					mat->coef, mat->cols, pos, pos + n,
-					src, dst, add);
-			pos += n;
-		}
-		gf256_dot_scalar(mat, pos, end, src, dst, add);
-		pos = end;
-	}
-}
-
 /**
  * gf256_dot - rows of output from columns of input
  * @sec: the section this runs in
  * @mat: the coefficients
- * @len: bytes of each buffer, any number; multiples of 256 are fast
+ * @len: bytes of each buffer, any number; multiples of GF256_MAX_STEP are fast
  * @src: @mat->cols inputs, of any alignment
  * @dst: @mat->rows outputs, which are overwritten; none overlaps another
  *	buffer
@@ -235,18 +228,53 @@ static void gf256_run(struct gf256_section *sec, const struct gf256_matrix *mat,
 void gf256_dot(struct gf256_section *sec, const struct gf256_matrix *mat,
 	       size_t len, const u8 *const *src, u8 *const *dst)
 {
-	gf256_run(sec, mat, len, src, dst, false);
+	size_t pos = 0, end;
+
+	GF256_WARN_ON(!mat->rows || mat->rows > GF256_ROWS);
+	GF256_WARN_ON(!mat->cols || mat->cols > GF256_COLS);
+
+	for (; pos < len; pos = end) {
+		end = pos + gf256_section_room(sec, mat->cols, len - pos);
+		if (sec->simd) {
+			size_t n = round_down(end - pos, gf256_impl->step);
+
+			gf256_impl->dot[mat->ones][mat->rows - 1](mat->coef,
+				mat->cols, pos, pos + n, src, dst);
+			pos += n;
+		}
+		gf256_dot_scalar(mat, pos, end, src, dst);
+	}
 }
 
 /**
- * gf256_dot_add - add rows of output from columns of input
+ * gf256_add - add multiples of one input to rows of output
+ * @sec: the section this runs in
+ * @coef: @rows coefficients
+ * @rows: outputs, 1..GF256_ROWS
+ * @len: bytes of each buffer, any number; multiples of GF256_MAX_STEP are fast
+ * @src: the input, of any alignment
+ * @dst: @rows outputs, which are added to; none overlaps another buffer
  *
- * As gf256_dot(), but adds to (XORs into) the outputs.
+ * Yields the section when it is used up: preemption may happen in between.
  */
-void gf256_dot_add(struct gf256_section *sec, const struct gf256_matrix *mat,
-		   size_t len, const u8 *const *src, u8 *const *dst)
+void gf256_add(struct gf256_section *sec, const u8 *coef, unsigned int rows,
+	       size_t len, const u8 *src, u8 *const *dst)
 {
-	gf256_run(sec, mat, len, src, dst, true);
+	size_t pos = 0, end;
+
+	GF256_WARN_ON(!rows || rows > GF256_ROWS);
+
+	for (; pos < len; pos = end) {
+		end = pos + gf256_section_room(sec, 1, len - pos);
+		if (sec->simd) {
+			size_t n = round_down(end - pos, gf256_impl->step);
+
+			gf256_impl->add[coef[0] == 1][rows - 1](coef, pos,
+				pos + n, src, dst);
+			pos += n;
+		}
+		gf256_add_scalar(coef, rows, pos, end, src, dst);
+	}
 }
 
 /**

@@ -7,12 +7,14 @@
  * of this target is one operation: a small matrix of coefficients times up to
  * 16 columns of data, gives up to 4 rows of output, byte by byte:
  *
- *	dst[r][i]  = sum over c of coef[c][r] * src[c][i]	(gf256_dot)
- *	dst[r][i] += sum over c of coef[c][r] * src[c][i]	(gf256_dot_add)
+ *	dst[r][i] = sum over c of coef[c][r] * src[c][i]	(gf256_dot)
  *
- * Encoding, updating and rebuilding differ in the matrix alone (ec.c), so an
- * instruction set needs one kernel, for 1 to 4 rows, and one pass over the
- * data makes all rows.
+ * or, for the change of one column,
+ *
+ *	dst[r][i] = dst[r][i] + coef[r] * src[i]		(gf256_add)
+ *
+ * Encoding and rebuilding differ in the matrix alone (ec.c), and one pass over
+ * the data makes all rows.
  *
  * A vector unit in the kernel is usable only between kernel_fpu_begin() and
  * kernel_fpu_end(), which must not sleep and switch preemption off. A section
@@ -72,26 +74,27 @@ struct gf256_section {
 	bool simd;
 };
 
-/*
- * Codes bytes @pos to @end - 1 of every buffer; adds to the outputs, if @add,
- * or overwrites them.
- */
+/* Both code bytes @pos to @end - 1 of every buffer. */
 typedef void (*gf256_dot_fn)(const u8 (*coef)[GF256_ROWS], unsigned int cols,
 			     size_t pos, size_t end, const u8 *const *src,
-			     u8 *const *dst, bool add);
+			     u8 *const *dst);
+typedef void (*gf256_add_fn)(const u8 *coef, size_t pos, size_t end,
+			     const u8 *src, u8 *const *dst);
 
 /**
  * struct gf256_impl - an instruction set
  * @name: as the module parameter and the kernel log name it
  * @usable: can this CPU run it? Asked when it is selected
- * @step: @dot takes multiples of so many bytes
- * @dot: [ones][rows - 1]
+ * @step: @dot and @add take multiples of so many bytes
+ * @dot: sum of columns; [row 0 is all ones][rows - 1]
+ * @add: addition of one column; [coefficient of row 0 is 1][rows - 1]
  */
 struct gf256_impl {
 	const char *name;
 	bool (*usable)(void);
 	unsigned int step;
 	gf256_dot_fn dot[2][GF256_ROWS];
+	gf256_add_fn add[2][GF256_ROWS];
 };
 
 /* The largest @step. */
@@ -118,7 +121,7 @@ void gf256_section_end(struct gf256_section *sec);
 
 void gf256_dot(struct gf256_section *sec, const struct gf256_matrix *mat,
 	       size_t len, const u8 *const *src, u8 *const *dst);
-void gf256_dot_add(struct gf256_section *sec, const struct gf256_matrix *mat,
-		   size_t len, const u8 *const *src, u8 *const *dst);
+void gf256_add(struct gf256_section *sec, const u8 *coef, unsigned int rows,
+	       size_t len, const u8 *src, u8 *const *dst);
 
 #endif /* QBD_GF256_H */

@@ -184,18 +184,22 @@ static void test_section(void **state)
 
 /*
  * One call with random coefficients and alignments against the definition,
- * with the bytes around the outputs watched.
+ * with the bytes around the outputs watched. @ones: the first row is all ones.
+ * @add: gf256_add(), of one column.
  */
-static void check_dot(unsigned int cols, unsigned int rows, bool ones, bool add,
-		      size_t len, bool aligned)
+static void check(unsigned int cols, unsigned int rows, bool ones, bool add,
+		  size_t len, bool aligned)
 {
-	struct gf256_matrix mat = { .rows = rows, .cols = cols, .ones = ones };
+	struct gf256_matrix mat = { .rows = rows, .ones = ones };
 	struct gf256_section sec;
 	const u8 *src[GF256_COLS];
 	u8 *dst[GF256_ROWS];
 	unsigned int r, c;
 	size_t i;
 
+	if (add)
+		cols = 1;
+	mat.cols = cols;
 	for (c = 0; c < cols; c++) {
 		src[c] = src_mem[c] + (aligned ? MARGIN : below(2 * MARGIN));
 		fill(mat.coef[c], GF256_ROWS);
@@ -226,20 +230,20 @@ static void check_dot(unsigned int cols, unsigned int rows, bool ones, bool add,
 
 	gf256_section_begin(&sec);
 	if (add)
-		gf256_dot_add(&sec, &mat, len, src, dst);
+		gf256_add(&sec, mat.coef[0], rows, len, src[0], dst);
 	else
 		gf256_dot(&sec, &mat, len, src, dst);
 	gf256_section_end(&sec);
 
 	for (r = 0; r < rows; r++)
 		if (memcmp(dst_mem[r], ref_mem[r], len + 2 * MARGIN))
-			fail_msg("%s: %u columns, %u rows%s%s, %zu bytes: row %u is wrong",
-				 gf256_name(), cols, rows, ones ? ", ones" : "",
-				 add ? ", add" : "", len, r);
+			fail_msg("%s: %s, %u columns, %u rows%s, %zu bytes: row %u is wrong",
+				 gf256_name(), add ? "add" : "dot", cols, rows,
+				 ones ? ", ones" : "", len, r);
 }
 
 /* @state names the instruction set. */
-static void test_dot(void **state)
+static void test_coding(void **state)
 {
 	const char *name = *state;
 	unsigned int cols, rows, flags;
@@ -255,24 +259,25 @@ static void test_dot(void **state)
 	for (cols = 1; cols <= GF256_COLS; cols++)
 		for (rows = 1; rows <= GF256_ROWS; rows++)
 			for (flags = 0; flags < 8; flags++) {
-				check_dot(cols, rows, flags & 1, flags & 2,
-					  4096, flags & 4);
-				check_dot(cols, rows, flags & 1, flags & 2,
-					  1 + below(1024), flags & 4);
+				check(cols, rows, flags & 1, flags & 2, 4096,
+				      flags & 4);
+				check(cols, rows, flags & 1, flags & 2,
+				      1 + below(1024), flags & 4);
 			}
 
 	/* Every length up to where all tails were seen, then in steps. */
 	for (len = 0; len <= 1100; len++)
-		check_dot(1 + below(GF256_COLS), 1 + below(GF256_ROWS),
-			  below(2), below(2), len, below(2));
+		for (flags = 0; flags < 2; flags++)
+			check(1 + below(GF256_COLS), 1 + below(GF256_ROWS),
+			      below(2), flags, len, below(2));
 	for (; len <= MAX_LEN; len += 61)
-		check_dot(1 + below(GF256_COLS), 1 + below(GF256_ROWS),
-			  below(2), below(2), len, below(2));
+		check(1 + below(GF256_COLS), 1 + below(GF256_ROWS), below(2),
+		      below(2), len, below(2));
 	for (rows = 1; rows <= GF256_ROWS; rows++)
-		check_dot(GF256_COLS, rows, below(2), below(2), MAX_LEN, true);
+		check(GF256_COLS, rows, below(2), below(2), MAX_LEN, true);
 }
 
-#define TEST_DOT(impl) { "test_dot " impl, test_dot, NULL, NULL, impl }
+#define TEST_CODING(impl) { "test_coding " impl, test_coding, NULL, NULL, impl }
 
 int main(void)
 {
@@ -281,12 +286,12 @@ int main(void)
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_section),
-		TEST_DOT("scalar"),
-		TEST_DOT("ssse3"),
-		TEST_DOT("avx2"),
-		TEST_DOT("avx512"),
-		TEST_DOT("gfni-avx2"),
-		TEST_DOT("gfni-avx512"),
+		TEST_CODING("scalar"),
+		TEST_CODING("ssse3"),
+		TEST_CODING("avx2"),
+		TEST_CODING("avx512"),
+		TEST_CODING("gfni-avx2"),
+		TEST_CODING("gfni-avx512"),
 	};
 
 	return cmocka_run_group_tests_name("gf256", tests, setup, teardown);
