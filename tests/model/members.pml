@@ -125,6 +125,10 @@ inline io_failed(b)
 {
 	bad = bad | B(b);
 	if
+	:: fst == 1 -> ff = ff | B(b)	/* a failure of any kind is the flush's too */
+	:: else
+	fi;
+	if
 	:: b < 2 && cache[b] != NOV ->
 		lost = lost | B(b);
 		if
@@ -368,8 +372,8 @@ inline activate()
 			:: (in & ~reach) != 0 -> changed = true
 			:: else
 			fi;
-			in = in & reach;
 #endif
+			in = in & reach;
 			rm = rm & in;
 			tip = cur;
 			if
@@ -682,14 +686,14 @@ inline write_ack()
 
 inline flush_begin()
 {
-	d_step { ph == RUN && fst == 0 && acked > flushed -> fst = 1; fv = acked; fp = c_insync & in; ff = 0 }
+	d_step { ph == RUN && fst == 0 && acked > flushed -> fst = 1; fv = acked; fp = c_insync & in; ff = lost }
 }
 
 inline flush_to(b)
 {
 	if
 	:: HAS(fp, b) && UP(b) && cache[b] != NOV -> medium[b] = cache[b]; cache[b] = NOV
-	:: HAS(fp, b) && !UP(b) -> io_failed(b); ff = ff | B(b)
+	:: HAS(fp, b) && !UP(b) -> io_failed(b)
 	:: else
 	fi
 }
@@ -706,7 +710,7 @@ inline flush_legs()
 inline flush_record()
 {
 	d_step {
-		RING_FREE && fst == 1 && fp == 0 && (ff & in) == 0 && !UNSTAMPED && (lost & in) == 0 ->
+		RING_FREE && fst == 1 && fp == 0 && (ff & in) == 0 && !UNSTAMPED ->
 		fst = 2; fp = 0; ff = 0; ring_begin(CSM)
 	}
 }
@@ -715,7 +719,7 @@ inline flush_record()
 inline flush_fail()
 {
 	d_step {
-		ph == RUN && fst == 1 && fp == 0 && ((ff | lost) & in & ~bad) != 0 ->
+		ph == RUN && fst == 1 && fp == 0 && (ff & in & ~bad) != 0 ->
 		fst = 0; fv = 0; ff = 0
 	}
 }
