@@ -40,9 +40,11 @@
 #include "ec.h"
 
 /**
- * ec_coef - coefficient of data leg @c in parity @r: 2^(r * c)
+ * ec_coef - coefficient of the matrix, which is on-disk format
+ * @r: row, the parity
+ * @c: column, the data leg
  *
- * On-disk format.
+ * Return: 2^(@r * @c)
  */
 u8 ec_coef(unsigned int r, unsigned int c)
 {

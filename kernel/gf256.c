@@ -33,6 +33,10 @@ MODULE_PARM_DESC(gf256, "Instruction set of the erasure code: gfni-avx512, gfni-
 
 /**
  * gf256_mul - product of two elements
+ * @a: one
+ * @b: the other
+ *
+ * Context: any, after gf256_init().
  */
 u8 gf256_mul(u8 a, u8 b)
 {
@@ -40,7 +44,11 @@ u8 gf256_mul(u8 a, u8 b)
 }
 
 /**
- * gf256_inv - multiplicative inverse; 0 for 0, which has none
+ * gf256_inv - multiplicative inverse
+ * @a: an element
+ *
+ * Context: any, after gf256_init().
+ * Return: the inverse; 0 for 0, which has none
  */
 u8 gf256_inv(u8 a)
 {
