@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The library of the tests that run in a kernel: tests/cases/NAME.sh sources it, tests/run boots
+# a kernel and runs the file. tests/README.md says how to write one.
+#
+# Each subtest is a function that runs in a subshell with "set -e": what it makes stays (devices,
+# servers, files in $WORK), what it sets does not. So the library keeps its state in files.
+#
+# Results are lines "ok NAME", "not ok NAME", "skipped NAME why"; all else is indented.
+
+set -uo pipefail
+case ${QBD_LANE-} in
+uml-*|guest-*|host) ;;
+*) echo "$0: to be run by tests/run: this is not a kernel of the tests" >&2; exit 2;;
+esac
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+WORK=$(mktemp -d)
+mkdir "$WORK"/{nbd,loop}
+export ROOT WORK
+PATH=$ROOT/userspace:$ROOT/build/userspace:$PATH
+
+# --- results --------------------------------------------------------------------------------------
+
+failures=0
+
+# subtest NAME COMMAND [ARG...]: run COMMAND, usually a function, as the subtest NAME.
+# Its status says whether it succeeded; the next one runs in any case.
+subtest() {
+	local name=$1
+	shift
+	{
+		(
+			set -eE
+			trap 'report_failure "status $? of $BASH_COMMAND"' ERR
+			trap 'kill $(jobs -p) 2>/dev/null || :' EXIT
+			"$@"
+		) 2>&1
+		echo $? >"$WORK/status"
+	} | sed -u 's/^/    /'
+	case $(cat "$WORK/status") in
+	0) echo "ok $name";;
+	77) echo "skipped $name $(cat "$WORK/why")";;
+	*) echo "not ok $name"; failures=$((failures + 1)); return 1;;
+	esac
+}
+
+# skip WHY: end the subtest; it can not run here.
+skip() {
+	echo "$*" >"$WORK/why"
+	exit 77
+}
+
+# fail MESSAGE: end the subtest as failed, with the lines that led here.
+fail() {
+	report_failure "$*"
+	exit 1
+}
+
+report_failure() { # MESSAGE
+	local i
+	echo "failed: $1"
+	for ((i = 1; i < ${#FUNCNAME[@]} - 1; i++)); do
+		[ "${FUNCNAME[i]}" != subtest ] || break
+		case ${FUNCNAME[i]} in fail|assert_*) continue;; esac
+		echo "  at ${BASH_SOURCE[i]##*/}:${BASH_LINENO[i - 1]} ${FUNCNAME[i]}"
+	done
+} >&2
+
+assert_eq() { # ACTUAL EXPECTED [WHAT]
+	[ "$1" = "$2" ] || fail "${3:-value} is '$1', not '$2'"
+}
+
+assert_le() { # ACTUAL MOST [WHAT]
+	[ "$1" -le "$2" ] || fail "${3:-value} is $1, more than $2"
+}
+
+assert_ge() { # ACTUAL LEAST [WHAT]
+	[ "$1" -ge "$2" ] || fail "${3:-value} is $1, less than $2"
+}
+
+assert_match() { # STRING REGEX [WHAT]
+	[[ $1 =~ $2 ]] || fail "${3:-value} is '$1', which does not match '$2'"
+}
+
+# assert_status STATUS COMMAND [ARG...]
+assert_status() {
+	local want=$1 got=0
+	shift
+	"$@" || got=$?
+	[ "$got" = "$want" ] || fail "status $got, not $want: $*"
+}
+
+# assert_fails REGEX COMMAND [ARG...]: COMMAND fails and says what matches REGEX.
+assert_fails() {
+	local regex=$1 output
+	shift
+	! output=$("$@" 2>&1) || fail "succeeded: $*"
+	grep -qE -- "$regex" <<<"$output" || fail "'$output' does not match '$regex': $*"
+}
+
+# How much slower than the fast kernel a lane may be on a busy host.
+case $QBD_LANE in
+uml-debug) slowness=4;;
+guest-*) slowness=8;;
+*) slowness=2;;
+esac
+
+# wait_until SECONDS COMMAND [ARG...]: poll until COMMAND succeeds; more seconds in slow lanes.
+wait_until() {
+	local end=$((SECONDS + $1 * slowness))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -le "$end" ] || fail "still not so: $*"
+		sleep 0.05
+	done
+}
+
+# --- the kernel's log -----------------------------------------------------------------------------
+
+# expect_log REGEX: the test provokes reports that match (extended regular expression); they do
+# not fail it. Without this, every report in the log does.
+expect_log() {
+	echo "qbd-test: expect: $1" >/dev/kmsg
+}
+
+# log_mark: what assert_log looks at begins here.
+log_mark() {
+	echo "qbd-test: mark" >/dev/kmsg
+}
+
+# kernel_log: the kernel's log since the last mark.
+kernel_log() {
+	dmesg | tac | sed '/qbd-test: mark/q' | tac
+}
+
+assert_log() { # REGEX
+	grep -qE -- "$1" <<<"$(kernel_log)" || fail "no '$1' in the kernel's log"
+}
+
+assert_no_log() { # REGEX
+	local found
+	found=$(grep -E -m1 -- "$1" <<<"$(kernel_log)") || return 0
+	fail "in the kernel's log: $found"
+}
+
+# --- the module -----------------------------------------------------------------------------------
+
+module_load() { # [PARAMETER=VALUE...]
+	[ ! -d /sys/module/dm_qbd ] || return 0
+	modprobe -q libcrc32c 2>/dev/null || :
+	modprobe dm-mod 2>/dev/null || :
+	insmod "$QBD_MODULE" "$@"
+}
+
+# Devices are closed by a worker after their pool is gone: the module is busy for a moment.
+module_unload() {
+	[ -d /sys/module/dm_qbd ] || return 0
+	wait_until 15 rmmod dm-qbd
+}
+
+# --- backends -------------------------------------------------------------------------------------
+
+# ram_disks COUNT MIB: fresh RAM disks /dev/ram0..; their memory is taken as it is written. All of a
+# boot are remade together, so nothing may use one. They neither flush nor discard, and some kernels
+# keep no statistics of them.
+ram_disks() {
+	if [ -d /sys/module/brd ]; then
+		rmmod brd
+	fi
+	modprobe brd rd_nr="$1" rd_size=$(($2 * 1024))
+}
+
+# loop_disk NAME MIB: a loop device over a sparse file in memory; sets REPLY. It flushes and
+# discards. Again with the same NAME: the same file, with what it holds.
+loop_disk() {
+	local file=$WORK/loop/$1.img
+	[ -e /dev/loop-control ] || modprobe loop
+	[ -e "$file" ] || truncate -s "$2M" "$file"
+	REPLY=$(losetup -f --show "$file")
+	echo "$REPLY" >"$WORK/loop/$1.dev"
+}
+
+loop_detach() { # NAME
+	losetup -d "$(cat "$WORK/loop/$1.dev")"
+	rm "$WORK/loop/$1.dev"
+}
+
+# An NBD export NAME has a file $WORK/nbd/NAME.img, a port, a server, and while connected a device.
+
+# nbd_serve NAME MIB [nbd-server|nbdkit [NBDKIT ARG...]]: start a server over loopback TCP. With
+# nbdkit, arguments such as --filter=delay may follow. Again with the same NAME: the same file,
+# port and server program.
+nbd_serve() {
+	local name=$1 mib=$2 kind=${3-} dir=$WORK/nbd port
+	shift 2
+	[ $# -eq 0 ] || shift
+	[ -e "$dir/$name.img" ] || truncate -s "${mib}M" "$dir/$name.img"
+	if [ ! -e "$dir/$name.port" ]; then
+		port=$((10800 + $(find "$dir" -name '*.port' | wc -l) + 1))
+		echo "$port" >"$dir/$name.port"
+		echo "${kind:-nbd-server}" >"$dir/$name.kind"
+		printf '%s\n' "$@" >"$dir/$name.args"
+	fi
+	nbd_start "$name"
+}
+
+# nbd_start NAME: start the server of an export again.
+nbd_start() {
+	local name=$1 dir=$WORK/nbd port args
+	port=$(cat "$dir/$name.port")
+	case $(cat "$dir/$name.kind") in
+	nbd-server)
+		cat >"$dir/$name.conf" <<-C
+			[generic]
+			listenaddr = 127.0.0.1
+			port = $port
+			[$name]
+			exportname = $dir/$name.img
+			flush = true
+			fua = true
+			trim = true
+		C
+		# Goes to the background by itself, as the leader of a session.
+		rm -f "$dir/$name.pid"
+		nbd-server -C "$dir/$name.conf" -p "$dir/$name.pid" </dev/null >"$dir/$name.log" 2>&1
+		wait_until 10 test -s "$dir/$name.pid"
+		;;
+	nbdkit)
+		mapfile -t args < <(sed '/^$/d' "$dir/$name.args")
+		setsid nbdkit -f -i 127.0.0.1 -p "$port" -e "$name" file "$dir/$name.img" "${args[@]}" \
+			</dev/null >"$dir/$name.log" 2>&1 &
+		echo $! >"$dir/$name.pid"
+		disown $!
+		;;
+	*)
+		fail "no such NBD server: $(cat "$dir/$name.kind")";;
+	esac
+	wait_until 10 nbd_listens "$port"
+}
+
+nbd_listens() { # PORT
+	(exec 8<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# nbd_connect NAME [NBD-CLIENT OPTION...]: connect a device to the export; sets REPLY.
+nbd_connect() {
+	local name=$1 n=0
+	shift
+	[ -d /sys/module/nbd ] || modprobe nbd nbds_max=32 max_part=0
+	while [ -e "/sys/block/nbd$n/pid" ] || [ "$(cat "/sys/block/nbd$n/size")" != 0 ]; do
+		n=$((n + 1))
+	done
+	REPLY=/dev/nbd$n
+	nbd-client 127.0.0.1 "$(cat "$WORK/nbd/$name.port")" "$REPLY" -N "$name" "$@" >/dev/null
+	echo "$REPLY" >"$WORK/nbd/$name.dev"
+	wait_until 10 nbd_has_size "$n"
+}
+
+nbd_has_size() { # NUMBER
+	[ "$(cat "/sys/block/nbd$1/size")" != 0 ]
+}
+
+nbd_disconnect() { # NAME
+	nbd-client -d "$(cat "$WORK/nbd/$1.dev")" >/dev/null
+	rm "$WORK/nbd/$1.dev"
+}
+
+# nbd_disk NAME MIB [nbd-server|nbdkit [ARG...]]: serve and connect; sets REPLY.
+nbd_disk() {
+	nbd_serve "$@"
+	nbd_connect "$1"
+}
+
+# All of a server: it may have forked a process for each connection.
+nbd_signal() { # SIGNAL NAME
+	kill "-$1" -- "-$(cat "$WORK/nbd/$2.pid")"
+}
+
+# nbd_kill NAME: the server dies at once, with its connections.
+nbd_kill() {
+	nbd_signal KILL "$1"
+	rm "$WORK/nbd/$1.pid"
+}
+
+# nbd_freeze NAME: the server no longer answers; connections stay. nbd_thaw: it goes on.
+nbd_freeze() {
+	nbd_signal STOP "$1"
+}
+
+nbd_thaw() {
+	nbd_signal CONT "$1"
+}
+
+# --- statistics -----------------------------------------------------------------------------------
+
+# io_stat FIELD DEVICE: a counter of a block device since it exists. A device without a volatile
+# cache gets no flushes, and some (RAM disks) count nothing.
+io_stat() {
+	local column
+	case $1 in
+	reads) column=1;;
+	read_sectors) column=3;;
+	writes) column=5;;
+	write_sectors) column=7;;
+	in_flight) column=9;;
+	discards) column=12;;
+	discard_sectors) column=14;;
+	flushes) column=16;;
+	*) fail "no field $1";;
+	esac
+	awk "{ print \$$column }" "/sys/class/block/$(basename "$(realpath "$2")")/stat"
+}
+
+# io_mark DEVICE...: from here on io_delta counts.
+io_mark() {
+	local dev field
+	for dev; do
+		for field in reads read_sectors writes write_sectors discards discard_sectors flushes; do
+			io_stat "$field" "$dev" >"$WORK/mark-$field-$(basename "$dev")"
+		done
+	done
+}
+
+# io_delta FIELD DEVICE...: what was counted since io_mark, over all the devices.
+io_delta() {
+	local field=$1 dev sum=0
+	shift
+	for dev; do
+		sum=$((sum + $(io_stat "$field" "$dev") - $(cat "$WORK/mark-$field-$(basename "$dev")")))
+	done
+	echo "$sum"
+}
+
+# --- the end --------------------------------------------------------------------------------------
+
+# dm_remove_all: volumes, then pools, then what lies below them.
+dm_remove_all() {
+	local target name
+	for target in qbd qbd-pool ''; do
+		while read -r name _; do
+			[ "$name" != No ] || continue
+			dmsetup resume "$name" 2>/dev/null || :
+			dmsetup remove --retry "$name" || return 1
+		done < <(dmsetup ls ${target:+--target "$target"})
+	done
+}
+
+# leave_nothing: remove all devices, unload the module, stop the servers.
+leave_nothing() {
+	local pid dev
+	sync
+	dm_remove_all
+	module_unload
+	for dev in "$WORK"/loop/*.dev "$WORK"/nbd/*.dev; do
+		[ -e "$dev" ] || continue
+		case $dev in
+		*/loop/*) losetup -d "$(cat "$dev")";;
+		*/nbd/*) nbd-client -d "$(cat "$dev")" >/dev/null;;
+		esac
+		rm "$dev"
+	done
+	for pid in "$WORK"/nbd/*.pid; do
+		[ -e "$pid" ] || continue
+		kill -CONT -- "-$(cat "$pid")" 2>/dev/null || :
+		kill -KILL -- "-$(cat "$pid")" 2>/dev/null || :
+		rm "$pid"
+	done
+	rm -f "$WORK"/nbd/*.{img,port} "$WORK"/loop/*.img
+}
+
+# An object counts as leaked if two scans find no pointer to it and it is 5 s old.
+no_leaks() {
+	local leaks
+	sleep 5
+	echo scan >/sys/kernel/debug/kmemleak
+	echo scan >/sys/kernel/debug/kmemleak
+	leaks=$(cat /sys/kernel/debug/kmemleak)
+	[ -z "$leaks" ] || { echo "$leaks"; fail "leaked memory"; }
+}
+
+# finish: the last line of a test file. What is left behind, and leaks, are results of their own.
+finish() {
+	if [ "$QBD_LANE" != host ]; then
+		subtest leaves-nothing-behind leave_nothing
+		[ ! -e /sys/kernel/debug/kmemleak ] || subtest no-leaks no_leaks
+	fi
+	rm -rf "$WORK"
+	[ "$failures" = 0 ]
+	exit
+}
