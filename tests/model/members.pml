@@ -25,6 +25,27 @@
  * live on while the host does, unless an I/O to them fails.
  */
 
+/* RUN: writes quick | -DLOSSES=1 -DCRASHES=2 -DMAXW=2 | -DHC4 | -m100000 -w22 */
+/* RUN: loss | -DLOSSES=2 -DCRASHES=1 -DMAXW=1 | -DHC4 | -m100000 -w24 */
+/* RUN: losses | -DLOSSES=2 -DCRASHES=2 -DMAXW=1 | -DHC4 | -m100000 -w26 */
+/* RUN: losses2 | -DLOSSES=2 -DCRASHES=1 -DMAXW=2 | -DHC4 | -m100000 -w26 */
+
+/* SWITCH: SKIP_STAMPS | writes | 2: every chunk with a leg on it is stamped with the epoch */
+/* SWITCH: STAMP_SKIPS_RING | writes | 2: and any ring record since the last completed checkpoint */
+/* SWITCH: ACK_BEFORE_EPOCH | writes | 2: a new epoch is durable before any write or flush that depends on it
+   is acknowledged */
+/* SWITCH: ACTIVATION_SKIPS_STAMPS | writes | 2: activation stamps the same way for every backend that is not in */
+/* SWITCH: ABSENT_STAYS_IN | loss | 3: a backend absent at activation is suspect, durably */
+/* SWITCH: READMIT_KEEPS_TABLES | loss | 3: suspect until its tables equal the pool's */
+/* SWITCH: READMIT_BEFORE_STAMPS | writes | 3: every stale leg out of insync, before it is let in */
+/* SWITCH: INSYNC_BEFORE_FLUSH | writes | 3: enters insync by a record written after its data is flushed */
+/* SWITCH: LAST_LEGS_GO_OUT | loss | 4: no epoch leaves a chunk with fewer than K current legs */
+/* SWITCH: KEPT_FLUSH_FORGETS | writes | 4: after a failed flush every flush fails until all unflushed writes
+   were written again */
+/* SWITCH: FLUSH_FORGETS_OTHER_FAILURES | writes | 4: a failure of any I/O is a failure of the flush */
+/* SWITCH: SPLIT_BY_TAG_ALONE | losses | 5: an epoch that a member in by it lacks was never in force */
+/* SWITCH: GENERATION_BEFORE_PAGES | writes | Ring, replay: pages are written before the new ring generation */
+
 #ifndef MAXW
 #define MAXW	2		/* writes */
 #endif
@@ -112,11 +133,35 @@ hidden byte ok;
 hidden byte eff[3];
 hidden byte changed;
 
+/* never true: what must not be false, for the verifier to name */
+hidden byte flushed_is_on_every_current_leg, flushed_is_read_after_activation;
+hidden byte activates_with_all_there, activates_after_one_loss;
+
 #define CUR_LEGS	(c_insync & in)
 #define VAL(b)		(cache[b] != NOV -> cache[b] : medium[b])
+#ifdef SKIP_STAMPS
+#define UNSTAMPED	false
+#else
 #define UNSTAMPED	((c_insync & ~in) != 0)
+#endif
 /* a chunk named in the ring is stamped at once, another before its first write */
+#ifdef STAMP_SKIPS_RING
+#define STAMP_DUE	(UNSTAMPED && wst == 1)
+#define OWED		false
+#else
 #define STAMP_DUE	(UNSTAMPED && (c_any || wst == 1))
+#define OWED		UNSTAMPED
+#endif
+#ifdef ACK_BEFORE_EPOCH
+#define FAILED(m)	((m) & in & ~bad)
+#else
+#define FAILED(m)	((m) & in)
+#endif
+#ifdef READMIT_BEFORE_STAMPS
+#define MAY_READMIT	true
+#else
+#define MAY_READMIT	(!STAMP_DUE)
+#endif
 #define QUIET		(rop == 0 && ne == 0)
 
 /* --- environment -------------------------------------------------------- */
@@ -125,7 +170,9 @@ inline io_failed(b)
 {
 	bad = bad | B(b);
 	if
+#ifndef FLUSH_FORGETS_OTHER_FAILURES
 	:: fst == 1 -> ff = ff | B(b)	/* a failure of any kind is the flush's too */
+#endif
 	:: else
 	fi;
 	if
@@ -337,15 +384,9 @@ inline activate()
 		if
 		:: ok ->
 			x = in & reach;
-#ifdef SUSPECTS_CONTRIBUTE
-			x = reach;
-#endif
 			find_ring();
 			ok = (e != NONE);
 			x = in & reach;
-#ifdef SUSPECTS_CONTRIBUTE
-			x = reach;
-#endif
 			if
 			:: ok ->
 				find_chunk();
@@ -382,9 +423,12 @@ inline activate()
 			:: !changed -> ph = COPY
 			fi
 		:: else ->
-			/* a void epoch, one broken link at most, or everything there: no excuse */
-			assert(reach != ALL);
-			assert(losses > 1 || CNT(reach) < 2);
+			/* no operator needed with everything there, nor after one loss */
+			if
+			:: reach == ALL -> assert(activates_with_all_there)
+			:: reach != ALL && losses == 1 -> assert(activates_after_one_loss)
+			:: else
+			fi;
 			forget()
 		fi
 	}
@@ -412,7 +456,9 @@ inline put_phase(b)
 		:: HAS(c_insync, b) -> medium[b] = c_csum; cache[b] = NOV
 		:: else
 		fi;
+#ifndef GENERATION_BEFORE_PAGES
 		put_chunk(b)
+#endif
 	:: ph == GEN && HAS(in, b) -> sb_gen[b] = gen; sb_ring[b] = in; put_ring(b)
 	:: else
 	fi
@@ -498,7 +544,10 @@ inline next_phase()
 				fi
 			:: ph == RECON -> ph = GEN; gen++; RESET_V
 			:: ph == GEN ->
-				assert(c_csum >= flushed);
+				if
+				:: c_csum < flushed -> assert(flushed_is_read_after_activation)
+				:: else
+				fi;
 				ph = RUN; rm = in; c_any = 0; c_act = 0;
 				flushed = c_csum; acked = c_csum; settle()
 			fi
@@ -564,10 +613,12 @@ inline readmit(b)
 {
 	d_step {
 		ph == RUN && ne == 0 && rop == 0 && nep < NEP && !ckpt && bad == 0 &&
-		!HAS(in, b) && UP(b) && !STAMP_DUE ->
+		!HAS(in, b) && UP(b) && MAY_READMIT ->
 		if
 		:: b < 2 ->
-			t_epoch[b] = c_epoch; t_insync[b] = c_insync; t_csum[b] = c_csum;
+#ifndef READMIT_KEEPS_TABLES
+			put_chunk(b);
+#endif
 			cache[b] = NOV
 		:: else
 		fi;
@@ -679,21 +730,27 @@ inline write_again(b)
 inline write_ack()
 {
 	d_step {
-		ph == RUN && wst == 2 && wp == 0 && (wf & in) == 0 && !UNSTAMPED ->
+		ph == RUN && wst == 2 && wp == 0 && FAILED(wf) == 0 && !OWED ->
 		acked = wv; wst = 0; wv = 0; wf = 0
 	}
 }
 
+#ifdef KEPT_FLUSH_FORGETS
+#define FORGOTTEN	0
+#else
+#define FORGOTTEN	lost
+#endif
+
 inline flush_begin()
 {
-	d_step { ph == RUN && fst == 0 && acked > flushed -> fst = 1; fv = acked; fp = c_insync & in; ff = lost }
+	d_step { ph == RUN && fst == 0 && acked > flushed -> fst = 1; fv = acked; fp = c_insync & in; ff = FORGOTTEN }
 }
 
 inline flush_to(b)
 {
 	if
 	:: HAS(fp, b) && UP(b) && cache[b] != NOV -> medium[b] = cache[b]; cache[b] = NOV
-	:: HAS(fp, b) && !UP(b) -> io_failed(b)
+	:: HAS(fp, b) && !UP(b) -> io_failed(b); ff = ff | B(b)
 	:: else
 	fi
 }
@@ -710,7 +767,7 @@ inline flush_legs()
 inline flush_record()
 {
 	d_step {
-		RING_FREE && fst == 1 && fp == 0 && (ff & in) == 0 && !UNSTAMPED ->
+		RING_FREE && fst == 1 && fp == 0 && FAILED(ff) == 0 && !OWED ->
 		fst = 2; fp = 0; ff = 0; ring_begin(CSM)
 	}
 }
@@ -760,7 +817,12 @@ inline resync(b, s)
 	d_step {
 		RING_FREE && ne == 0 && !ckpt && bad == 0 && wst != 2 &&
 		HAS(in & ~c_insync, b) && HAS(in & c_insync, s) && UP(b) && UP(s) && !UNSTAMPED ->
-		medium[b] = VAL(s); cache[b] = NOV; t_csum[b] = c_csum;
+#ifdef INSYNC_BEFORE_FLUSH
+		cache[b] = VAL(s);
+#else
+		medium[b] = VAL(s); cache[b] = NOV;
+#endif
+		t_csum[b] = c_csum;
 		ring_begin(INS); v_sepoch = cur; v_sinsync = c_insync | B(b)
 	}
 }
@@ -818,5 +880,5 @@ init {
 active proctype reader()
 {
 end:
-	atomic { ph == RUN && (STALE(0) || STALE(1)) -> assert(!(STALE(0) || STALE(1))) }
+	atomic { ph == RUN && (STALE(0) || STALE(1)) -> assert(flushed_is_on_every_current_leg) }
 }

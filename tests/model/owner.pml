@@ -32,8 +32,12 @@
 #define NEP	4
 #endif
 #ifndef ACTS
-#define ACTS	2		/* activations of a host */
+#define ACTS	2		/* activations of a host, and of host 0, the owner at first */
 #endif
+#ifndef ACTS0
+#define ACTS0	ACTS
+#endif
+#define MAY_ACT(h)	(act[h] + 1 < ((h) == 0 -> ACTS0 : ACTS))
 #define T	2
 
 #define BIT(b)		(1 << (b))
@@ -187,7 +191,7 @@ inline look(h, b)
 inline claim(h)
 {
 	atomic {
-		phase[h] == IDLE && hb_to[h] == 0 && act[h] + 1 < ACTS ->
+		phase[h] == IDLE && hb_to[h] == 0 && MAY_ACT(h) ->
 		d_step {
 			newest(h);
 			ok = ok && ENOUGH_NOW;
@@ -213,7 +217,7 @@ inline claim(h)
 inline take(h)
 {
 	atomic {
-		phase[h] == IDLE && hb_to[h] == 0 && act[h] + 1 < ACTS ->
+		phase[h] == IDLE && hb_to[h] == 0 && MAY_ACT(h) ->
 		d_step {
 			newest(h);
 			ok = ok && ENOUGH_NOW;
