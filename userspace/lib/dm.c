@@ -251,21 +251,19 @@ bool dm_has_target(const char *target)
  */
 bool dm_volume_name(const char *pool, const char *volume, char name[DM_NAME_SIZE])
 {
-	const char *parts[2] = { pool, volume };
+	const char *parts[3] = { pool, NULL, volume };
 	size_t n = 0;
-	unsigned int i;
+	unsigned int i, times;
 	const char *c;
 
-	for (i = 0; i < 2; i++) {
-		for (c = parts[i]; *c; c++) {
-			if (n + 3 >= DM_NAME_SIZE)
+	for (i = 0; i < 3; i++) {
+		for (c = parts[i] ? parts[i] : "-"; *c; c++) {
+			times = parts[i] && *c == '-' ? 2 : 1;
+			if (n + times >= DM_NAME_SIZE)
 				return false;
-			if (*c == '-')
-				name[n++] = '-';
-			name[n++] = *c;
+			memset(name + n, *c, times);
+			n += times;
 		}
-		if (!i)
-			name[n++] = '-';
 	}
 	name[n] = 0;
 	return true;

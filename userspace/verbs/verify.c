@@ -196,6 +196,20 @@ static void member_problems(const struct qbd_image *image, struct result *r)
 			    image->nr_strangers);
 }
 
+/* Of a chunk whose legs are all on backends that are not here, no table says a word. */
+static void unseen_problems(const struct qbd_image *image, struct result *r)
+{
+	unsigned int missing = 0, i;
+
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		missing += image->members[i].standing == IMAGE_MISSING ||
+			   image->members[i].standing == IMAGE_DIVERGED;
+	for (i = 0; i < r->verify.nr_volumes; i++)
+		if (missing > r->verify.volumes[i].policy.m)
+			add_problem(r, "volume %s: chunks may be lost that no table here names",
+				    r->verify.volumes[i].name);
+}
+
 static int verify_offline(const struct qbd_scan *group, struct json_object *array)
 {
 	struct qbd_image image;
@@ -212,6 +226,7 @@ static int verify_offline(const struct qbd_scan *group, struct json_object *arra
 	snprintf(r.name, sizeof(r.name), "%s", image.newest->pool.pool_name);
 	uuid_unparse_lower(image.newest->pool.pool_uuid, r.uuid);
 	member_problems(&image, &r);
+	unseen_problems(&image, &r);
 	if (image.ring_error && image.ring_error != -ENODATA)
 		add_problem(&r, "ring: %s", ring_trouble(image.ring_error));
 	if (image.bad_tables)
