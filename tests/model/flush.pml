@@ -28,35 +28,37 @@
  * state in which nothing can move; a checkpoint never waits for room in the ring; at most one write of
  * a page is unflushed.
  */
-/* RUN: replicas1 quick | -DBLOCKS=1 -DMAXW=3 -DMAXC=2 | -DCOLLAPSE | -m100000 */
-/* RUN: replicas2 | -DBLOCKS=2 -DMAXW=2 -DMAXC=2 | -DCOLLAPSE | -m100000 */
-/* RUN: ec1 quick | -DEC -DMAXW=2 -DMAXC=1 | -DCOLLAPSE | -m100000 */
-/* RUN: ec | -DEC -DMAXW=3 -DMAXC=2 | -DCOLLAPSE | -m100000 */
+/* RUN: replicas quick | -DBLOCKS=1 -DMAXW=2 -DMAXC=1 | -DCOLLAPSE | -m100000 */
+/* RUN: replicas-w3c2 | -DBLOCKS=1 -DMAXW=3 -DMAXC=2 | -DCOLLAPSE | -m100000 */
+/* RUN: replicas-b2 | -DBLOCKS=2 -DMAXW=2 -DMAXC=1 | -DCOLLAPSE | -m100000 */
+/* RUN: ec quick | -DEC -DMAXW=2 -DMAXC=1 | -DCOLLAPSE | -m100000 */
+/* RUN: ec-w2c2 | -DEC -DMAXW=2 -DMAXC=2 | -DCOLLAPSE | -m100000 */
+/* RUN: ec-w3c1 | -DEC -DMAXW=3 -DMAXC=1 | -DBITSTATE | -m100000 -w33 -k3 */
 
-/* SWITCH: RECORD_BEFORE_DATA | replicas1 | flush: the backends are flushed, then the records are written */
+/* SWITCH: RECORD_BEFORE_DATA | replicas | flush: the backends are flushed, then the records are written */
 /* SWITCH: FLUSH_SKIPS_BUSY_ROWS | ec | flush: whether or not another write to the row is in flight */
-/* SWITCH: FLUSH_RECORDS_NEWEST | ec | flush: the last write that was complete when the flush began */
-/* SWITCH: FLUSH_APPENDS_OVERTAKEN | replicas1 | flush: a unit's records enter the ring in the order of its writes */
+/* SWITCH: FLUSH_APPENDS_OVERTAKEN | replicas | flush: a unit's records enter the ring in the order of its writes */
 /* SWITCH: FLUSH_ACKS_OVERTAKEN | ec | flush: acknowledged after the overtaking record is durable */
-/* SWITCH: FUA_NOT_ON_LEGS | replicas1 | a FUA write: FUA on its legs, then its records */
-/* SWITCH: DATA_BEFORE_ACTIVE | replicas1 | active range: durable before the first data write in it */
-/* SWITCH: COUNTED_AT_ISSUE | replicas1 | a write counts for its range before it looks whether that is active */
-/* SWITCH: CHECKPOINT_FREES_ACTIVE | replicas1 | checkpoint: ranges with writes get a new active record */
-/* SWITCH: CHECKPOINT_FORGETS_BEGUN | replicas1 | checkpoint: ... or begun since */
-/* SWITCH: CHECKPOINT_FORGETS_WRITING | replicas1 | checkpoint: ranges with a write in flight when that flush began */
-/* SWITCH: RENEWAL_NOT_DURABLE | replicas1 | checkpoint: ... durable, before LSNs <= L are freed */
-/* SWITCH: CHECKPOINT_FREES_BEFORE_PAGES | replicas1 | checkpoint: writes the pages, flushes */
-/* SWITCH: PAGES_HOLD_UNRECORDED | replicas1 | metadata pages hold recorded values only */
-/* SWITCH: ORDINARY_USES_RESERVE | replicas1 | room: ordinary records wait before they use the reserve */
+/* SWITCH: FUA_NOT_ON_LEGS | replicas | a FUA write: FUA on its legs, then its records */
+/* SWITCH: DATA_BEFORE_ACTIVE | replicas | active range: durable before the first data write in it */
+/* SWITCH: COUNTED_AT_ISSUE | replicas | a write counts for its range before it looks whether that is active */
+/* SWITCH: CHECKPOINT_FREES_ACTIVE | replicas | checkpoint: ranges with writes get a new active record */
+/* SWITCH: CHECKPOINT_FORGETS_BEGUN | replicas | checkpoint: ... or begun since */
+/* SWITCH: CHECKPOINT_FORGETS_WRITING | replicas | checkpoint: ranges with a write in flight when that flush began */
+/* SWITCH: RENEWAL_NOT_DURABLE | replicas | checkpoint: ... durable, before LSNs <= L are freed */
+/* SWITCH: CHECKPOINT_FREES_BEFORE_PAGES | replicas | checkpoint: writes the pages, flushes */
+/* SWITCH: PAGES_HOLD_UNRECORDED | replicas | metadata pages hold recorded values only */
+/* SWITCH: ORDINARY_USES_RESERVE | replicas | room: ordinary records wait before they use the reserve */
 /* SWITCH: DISCARD_SPLIT | ec | discard: whole rows are one record */
-/* SWITCH: DISCARD_BEFORE_RECORD | replicas1 | discard: passed down only when state and parity are durable */
-/* SWITCH: DISCARD_UNLOCKED | replicas1 | discard: ... under the lock */
+/* SWITCH: DISCARD_BEFORE_RECORD | replicas | discard: passed down only when state and parity are durable */
+/* SWITCH: DISCARD_UNLOCKED | replicas | discard: ... under the lock */
 /* SWITCH: LOCK_BLOCKS_ONLY | ec | write: lock the rows */
-/* SWITCH: LEGS_NOT_SETTLED | replicas1 | rule 6: the lowest leg's copy, for all */
+/* SWITCH: LEGS_NOT_SETTLED | replicas | rule 6: the lowest leg's copy, for all */
 /* SWITCH: NO_DECODE | ec | rule 6: any K units of the row that decode to the value */
 /* SWITCH: PARITY_NOT_RECOMPUTED | ec | rule 6: then parity is recomputed */
-/* SWITCH: STATES_DO_NOT_STAY | replicas1 | rule 6: states 0..3 stay */
-/* SWITCH: PAGES_BEFORE_RECONCILED | replicas1 | rule 6: flushed, and then written to the pages */
+/* SWITCH: ACTIVATION_NOT_FLUSHED | replicas-w3c2 | replay: reconciles, flushes, then a new ring generation */
+/* SWITCH: STATES_DO_NOT_STAY | replicas | rule 6: states 0..3 stay */
+/* SWITCH: PAGES_BEFORE_RECONCILED | replicas | rule 6: flushed, and then written to the pages */
 
 #ifdef EC
 #define NL	3			/* legs */
@@ -152,6 +154,7 @@ bool wfua[2];
 #define C_COMMIT	7
 #define C_FREE		8
 byte fpc[2], snap[2 * NU];
+byte asked[2 * ND];			/* what the caller may believe flushed when it is told so */
 bool keep;
 byte L;
 
@@ -199,6 +202,11 @@ inline flush_devices()
 	:: i < NC -> maybe[i] = BIT(cur[i]) | infl[i]; i++
 	:: else -> break
 	od;
+	flush_pages()
+}
+
+inline flush_pages()
+{
 	i = 0;
 	do
 	:: i < 2 ->
@@ -504,6 +512,8 @@ end:	do
 			i++
 		:: else -> break
 		od;
+		asked[f * ND] = comp[0];
+		asked[f * ND + ND - 1] = comp[ND - 1];
 		if
 		:: f -> keep = (writing > 0); begun = 0
 		:: else
@@ -514,13 +524,6 @@ end:	do
 		up && fpc[f] == F_DEVICES ->
 #ifndef RECORD_BEFORE_DATA
 		flush_devices();
-#endif
-#ifdef FLUSH_RECORDS_NEWEST
-		i = 0;
-		do
-		:: i < NU -> snap[f * NU + i] = comp[i]; i++
-		:: else -> break
-		od;
 #endif
 		fpc[f] = F_RECORD
 	   }
@@ -566,10 +569,12 @@ end:	do
 #ifdef RECORD_BEFORE_DATA
 		flush_devices();
 #endif
-		promise(0, snap[f * NU]);
+		promise(0, asked[f * ND]);
 #if ND > 1
-		promise(1, snap[f * NU + 1]);
+		promise(1, asked[f * ND + 1]);
 #endif
+		asked[f * ND] = 0;
+		asked[f * ND + ND - 1] = 0;
 		i = 0;
 		do
 		:: i < NU -> snap[f * NU + i] = 0; i++
@@ -663,6 +668,7 @@ inline forget()
 	:: i < 2 ->
 		wpc[i] = 0; wu[i] = 0; wv[i] = 0; wo[i] = 0; wfua[i] = 0;
 		fpc[i] = 0;
+		asked[i * ND] = 0; asked[i * ND + ND - 1] = 0;
 		i++
 	:: else -> break
 	od;
@@ -1045,13 +1051,23 @@ end:	do
 	   }
 	:: d_step {
 		rpc == 3 ->
-#ifndef PAGES_BEFORE_RECONCILED
+#ifdef ACTIVATION_NOT_FLUSHED
+		flush_pages();
+#elif !defined(PAGES_BEFORE_RECONCILED)
 		flush_devices();
 #endif
 		rpc = 4
 	   }
 	:: d_step { rpc == 4 -> write_pages(nr); rpc = 5 }
-	:: d_step { rpc == 5 -> flush_devices(); rpc = 6 }
+	:: d_step {
+		rpc == 5 ->
+#ifndef ACTIVATION_NOT_FLUSHED
+		flush_devices();
+#else
+		flush_pages();
+#endif
+		rpc = 6
+	   }
 	/* a new ring generation */
 	:: d_step {
 		rpc == 6 ->
