@@ -61,7 +61,7 @@ struct ec_code {
 	u8 k;
 	u8 m;
 	struct gf256_matrix encode;
-	spinlock_t lock;
+	spinlock_t lock; /* @cache */
 	struct ec_plan cache[EC_CACHED_PLANS];
 };
 

@@ -23,15 +23,41 @@
 #include <linux/types.h>
 
 #ifdef CONFIG_X86_64 /* User-mode Linux for it as well. */
+#include <linux/preempt.h>
 #include <asm/fpu/api.h>
-#else
-static inline bool irq_fpu_usable(void)
+
+static inline bool gf256_fpu_usable(void)
+{
+	return irq_fpu_usable();
+}
+
+/*
+ * kernel_fpu_begin() switches preemption off, but for user-mode Linux, where
+ * it does nothing: its debug kernel shall find who sleeps in a section, too.
+ */
+static inline void gf256_fpu_begin(void)
+{
+	preempt_disable();
+	kernel_fpu_begin();
+}
+
+static inline void gf256_fpu_end(void)
+{
+	kernel_fpu_end();
+	preempt_enable();
+}
+
+#else /* !CONFIG_X86_64 */
+
+static inline bool gf256_fpu_usable(void)
 {
 	return false;
 }
-static inline void kernel_fpu_begin(void) { }
-static inline void kernel_fpu_end(void) { }
-#endif
+
+static inline void gf256_fpu_begin(void) { }
+static inline void gf256_fpu_end(void) { }
+
+#endif /* !CONFIG_X86_64 */
 
 /* Costs nothing but in a kernel that is built to find bugs. */
 #define GF256_WARN_ON(cond)						\
@@ -71,13 +97,13 @@ typedef uint64_t u64;
 #define module_param_named(...)	struct gf256_shim_unused
 #define MODULE_PARM_DESC(...)	struct gf256_shim_unused
 
-static inline bool irq_fpu_usable(void)
+static inline bool gf256_fpu_usable(void)
 {
 	return true;
 }
 
-static inline void kernel_fpu_begin(void) { }
-static inline void kernel_fpu_end(void) { }
+static inline void gf256_fpu_begin(void) { }
+static inline void gf256_fpu_end(void) { }
 
 typedef int spinlock_t;
 

@@ -41,11 +41,10 @@
 /*
  * How far ahead of the turn its sources are fetched into the cache, in bytes
  * of each. A turn goes over all columns, which is more streams than the
- * hardware follows by itself.
+ * hardware follows by itself: data that is not in the second-level cache comes
+ * up to twice as fast. Less is too late, twice as much gains nothing.
  */
-#ifndef AHEAD
 #define AHEAD	512
-#endif
 
 /*
  * The vector registers that this compiler may use: none in the kernel, where

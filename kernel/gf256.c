@@ -180,9 +180,9 @@ static void gf256_add_scalar(const u8 *coef, unsigned int rows, size_t pos,
 void gf256_section_begin(struct gf256_section *sec)
 {
 	sec->bytes = 0;
-	sec->simd = gf256_impl && irq_fpu_usable();
+	sec->simd = gf256_impl && gf256_fpu_usable();
 	if (sec->simd)
-		kernel_fpu_begin();
+		gf256_fpu_begin();
 }
 
 /**
@@ -193,7 +193,7 @@ void gf256_section_end(struct gf256_section *sec)
 {
 	GF256_WARN_ON(sec->simd && sec->bytes > GF256_SECTION_BYTES);
 	if (sec->simd)
-		kernel_fpu_end();
+		gf256_fpu_end();
 }
 
 /*
