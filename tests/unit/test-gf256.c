@@ -19,6 +19,7 @@
 #define GUARD		0xa5
 
 static u8 *src_mem[GF256_COLS], *dst_mem[GF256_ROWS], *ref_mem[GF256_ROWS];
+static u8 *isal_mem[GF256_ROWS];
 
 static void fill(u8 *p, size_t len)
 {
@@ -56,7 +57,8 @@ static int setup(void **state)
 	for (i = 0; i < GF256_ROWS; i++) {
 		dst_mem[i] = aligned_alloc(64, MAX_LEN + 2 * MARGIN);
 		ref_mem[i] = aligned_alloc(64, MAX_LEN + 2 * MARGIN);
-		if (!dst_mem[i] || !ref_mem[i])
+		isal_mem[i] = aligned_alloc(64, MAX_LEN);
+		if (!dst_mem[i] || !ref_mem[i] || !isal_mem[i])
 			return -1;
 	}
 	return 0;
@@ -72,6 +74,7 @@ static int teardown(void **state)
 	for (i = 0; i < GF256_ROWS; i++) {
 		free(dst_mem[i]);
 		free(ref_mem[i]);
+		free(isal_mem[i]);
 	}
 	return 0;
 }
@@ -182,9 +185,28 @@ static void test_section(void **state)
 	}
 }
 
+/* The same with libisal, into @dst. */
+static void code_with_isal(const struct gf256_matrix *mat, bool add, size_t len,
+			   const u8 *const *src, u8 *const *dst)
+{
+	u8 coef[GF256_ROWS * GF256_COLS], tables[GF256_ROWS * GF256_COLS * 32];
+	unsigned int r, c;
+
+	for (r = 0; r < mat->rows; r++)
+		for (c = 0; c < mat->cols; c++)
+			coef[r * mat->cols + c] = mat->coef[c][r];
+	ec_init_tables(mat->cols, mat->rows, coef, tables);
+	if (add)
+		ec_encode_data_update(len, mat->cols, mat->rows, 0, tables,
+				      (u8 *)src[0], (u8 **)dst);
+	else
+		ec_encode_data(len, mat->cols, mat->rows, tables, (u8 **)src,
+			       (u8 **)dst);
+}
+
 /*
- * One call with random coefficients and alignments against the definition,
- * with the bytes around the outputs watched. @ones: the first row is all ones.
+ * One call with random coefficients and alignments against the definition and
+ * libisal, with the bytes around the outputs watched. @ones: the first row is all ones.
  * @add: gf256_add(), of one column.
  */
 static void check(unsigned int cols, unsigned int rows, bool ones, bool add,
@@ -193,7 +215,7 @@ static void check(unsigned int cols, unsigned int rows, bool ones, bool add,
 	struct gf256_matrix mat = { .rows = rows, .ones = ones };
 	struct gf256_section sec;
 	const u8 *src[GF256_COLS];
-	u8 *dst[GF256_ROWS];
+	u8 *dst[GF256_ROWS], *isal[GF256_ROWS];
 	unsigned int r, c;
 	size_t i;
 
@@ -217,6 +239,8 @@ static void check(unsigned int cols, unsigned int rows, bool ones, bool add,
 		memset(dst_mem[r], GUARD, len + 2 * MARGIN);
 		fill(dst[r], len);
 		memcpy(ref_mem[r], dst_mem[r], len + 2 * MARGIN);
+		isal[r] = isal_mem[r];
+		memcpy(isal[r], dst[r], len);
 		if (!add)
 			memset(ref, 0, len);
 		for (c = 0; c < cols; c++) {
@@ -234,9 +258,12 @@ static void check(unsigned int cols, unsigned int rows, bool ones, bool add,
 	else
 		gf256_dot(&sec, &mat, len, src, dst);
 	gf256_section_end(&sec);
+	if (len)
+		code_with_isal(&mat, add, len, src, isal);
 
 	for (r = 0; r < rows; r++)
-		if (memcmp(dst_mem[r], ref_mem[r], len + 2 * MARGIN))
+		if (memcmp(dst_mem[r], ref_mem[r], len + 2 * MARGIN) ||
+		    memcmp(dst[r], isal[r], len))
 			fail_msg("%s: %s, %u columns, %u rows%s, %zu bytes: row %u is wrong",
 				 gf256_name(), add ? "add" : "dot", cols, rows,
 				 ones ? ", ones" : "", len, r);
