@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Discard and write-zeroes: both leave zeros.
+ *
+ * Order, and what a crash between any two steps leaves:
+ *
+ * A whole chunk: its free is recorded, for all legs in one record; when that is
+ * durable the chunk is gone. Its slots are discarded on their backends and given
+ * out again only when no I/O to them is left. A crash leaves the chunk as it was,
+ * or none.
+ *
+ * Whole rows: their units become holes, pending as after a write, and recorded by
+ * the next flush. No data I/O. Until then a crash leaves what was there.
+ *
+ * Less than a row: a write of zeros, which updates parity first (write.c).
+ *
+ * A chunk that has nothing but holes left is freed.
+ */
+#include "qbd.h"
+
+static int free_if_empty(struct qbd_chunk *chunk)
+{
+	struct qbd_layer *layer = chunk->layer;
+	struct qbd_row_lock lock;
+	int err = qbd_ring_admit(layer->pool);
+
+	if (err)
+		return err;
+	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
+	if (!chunk->dead && chunk->map &&
+	    !qbd_csum_load(chunk, 0, layer->rows * layer->units - 1) &&
+	    qbd_csum_all_holes(chunk))
+		err = qbd_chunk_free(chunk);
+	qbd_chunk_unlock(chunk, &lock);
+	return err;
+}
+
+static int discard_chunk(struct qbd_chunk *chunk)
+{
+	struct qbd_row_lock lock;
+	int err = qbd_ring_admit(chunk->layer->pool);
+
+	if (err)
+		return err;
+	qbd_chunk_lock(chunk, &lock, 0, chunk->layer->rows - 1);
+	err = qbd_chunk_free(chunk);
+	qbd_chunk_unlock(chunk, &lock);
+	return err;
+}
+
+/* Whole rows, of one range at a time. */
+static int discard_rows(struct qbd_chunk *chunk, u32 first, u32 last)
+{
+	struct qbd_layer *layer = chunk->layer;
+	u32 from = first * layer->units, to = (last + 1) * layer->units - 1, unit;
+	struct qbd_row_lock lock;
+	int err = qbd_ring_admit(layer->pool);
+
+	if (err)
+		return err;
+	qbd_chunk_lock(chunk, &lock, first, last);
+	/* Made by nobody meanwhile, or freed: zeros already. */
+	if (chunk->dead || !chunk->map)
+		goto unlock;
+	err = qbd_chunk_prepare(chunk, first, last);
+	if (err)
+		goto unlock;
+	err = qbd_csum_load(chunk, from, to);
+	if (!err) {
+		qbd_csum_reserve(chunk, from, to, GFP_NOIO);
+		spin_lock_irq(&chunk->lock);
+		for (unit = from; unit <= to; unit++)
+			if (qbd_csum_get(chunk, unit) != QBD_CSUM_HOLE)
+				qbd_csum_set(chunk, unit, QBD_CSUM_HOLE);
+		qbd_csum_unreserve(chunk, from, to);
+		spin_unlock_irq(&chunk->lock);
+	}
+	spin_lock_irq(&chunk->lock);
+	qbd_chunk_end_ranges(chunk, first, last);
+	spin_unlock_irq(&chunk->lock);
+unlock:
+	qbd_chunk_unlock(chunk, &lock);
+	return err == -EAGAIN ? 0 : err;
+}
+
+/* Bytes @start to @end of a chunk. */
+static int discard_part(struct qbd_layer *layer, struct qbd_chunk *chunk, u64 start, u64 end)
+{
+	sector_t sector = ((u64)chunk->number * layer->chunk_bytes) >> SECTOR_SHIFT;
+	u32 row_bytes = layer->policy.k * layer->block_size;
+	u32 row = div_u64(start + row_bytes - 1, row_bytes), end_row = div_u64(end, row_bytes);
+	int err = 0;
+
+	if (row >= end_row)
+		return qbd_write_zeros(layer, sector + (start >> SECTOR_SHIFT), end - start);
+	if (start < (u64)row * row_bytes)
+		err = qbd_write_zeros(layer, sector + (start >> SECTOR_SHIFT),
+				      (u64)row * row_bytes - start);
+	if (!err && end > (u64)end_row * row_bytes)
+		err = qbd_write_zeros(layer, sector +
+				      (((u64)end_row * row_bytes) >> SECTOR_SHIFT),
+				      end - (u64)end_row * row_bytes);
+	while (!err && row < end_row) {
+		u32 last = min(row | (layer->range_rows - 1), end_row - 1);
+
+		err = discard_rows(chunk, row, last);
+		row = last + 1;
+	}
+	return err ?: free_if_empty(chunk);
+}
+
+static int discard(struct qbd_layer *layer, u64 at, u64 bytes)
+{
+	u64 size = layer->sectors << SECTOR_SHIFT;
+	int err = 0;
+
+	while (bytes && !err) {
+		struct qbd_chunk *chunk;
+		u64 start, end;
+		u32 number = div64_u64_rem(at, layer->chunk_bytes, &start);
+
+		end = min(start + bytes, layer->chunk_bytes);
+		at += end - start;
+		bytes -= end - start;
+		if (!xa_load(&layer->map, number) && !xa_load(&layer->chunks, number))
+			continue;
+		chunk = qbd_chunk_get(layer, number, GFP_NOIO);
+		if (!chunk)
+			return -ENOMEM;
+		if (!READ_ONCE(chunk->map))
+			err = 0;
+		else if (!start && (end == layer->chunk_bytes || at == size))
+			err = discard_chunk(chunk);
+		else
+			err = discard_part(layer, chunk, start, end);
+		qbd_chunk_put(chunk);
+	}
+	return err;
+}
+
+static void discard_work(struct work_struct *work)
+{
+	struct qbd_io *io = container_of(work, struct qbd_io, work);
+	struct qbd_layer *layer = io->volume->top;
+	struct bio *bio = qbd_io_bio(io);
+	int err = discard(layer, io->iter.bi_sector << SECTOR_SHIFT, io->iter.bi_size);
+
+	if (!err && (bio->bi_opf & REQ_FUA))
+		err = qbd_flush(layer->pool);
+	bio->bi_status = errno_to_blk_status(err);
+	bio_endio(bio);
+}
+
+/**
+ * qbd_discard_map - a user's discard or write-zeroes
+ */
+int qbd_discard_map(struct qbd_io *io)
+{
+	INIT_WORK(&io->work, discard_work);
+	queue_work(io->volume->top->pool->io_wq, &io->work);
+	return DM_MAPIO_SUBMITTED;
+}

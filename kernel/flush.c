@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Flush and checkpoint.
+ *
+ * A flush, and what a crash between any two of its steps leaves:
+ *
+ *	1. note every unit's value that has no record yet (capture): nothing on disk
+ *	2. flush every backend with unflushed writes
+ *			the data is durable, its ranges are active, no record says
+ *			so: reconcile takes it from the legs
+ *	3. append the checksum records of what was captured, wait until durable
+ *			what was acknowledged is durable, and replay knows its value
+ *	4. acknowledge
+ *
+ * A write that completes after 1 is not in it; its units are pending again and
+ * its range stays active. One flush runs at a time; all bios that came before it
+ * began share it. A backend that fails its flush is out, by a durable epoch and
+ * stamps, before 4 (rule 2). One that has to stay in (rule 4) leaves every
+ * further flush failing, until the pool is activated anew: nobody can tell what
+ * of the writes before it is there.
+ *
+ * A checkpoint lets go of the ring:
+ *
+ *	1. flush, as above		records of all that completed before it
+ *	2. note L, up to where everything is durable and in effect
+ *	3. write the pages that changed	they hold durable records only; a torn one
+ *					leaves its other place
+ *	4. flush the backends		all records <= L are in pages, durably
+ *	5. ranges: one in which a write was in flight when 1 began, or since, gets
+ *	   a new record; others with a record <= L end. Durable.
+ *	6. the tail goes to the block after L; a record that says so, durable
+ *
+ * A crash before 6 finds the log as it was and applies to the pages what is newer
+ * than they are. After 6, blocks before the tail are free.
+ *
+ * In 5 a range is ended under chunk->lock, where a write looks whether it is
+ * active: one that comes later makes it active again.
+ *
+ * Models: tests/model/flush.pml.
+ */
+#include "qbd.h"
+
+#define IDLE_CHECKPOINT	(5 * HZ)
+
+/**
+ * qbd_named_each - call a function for every chunk that was named when it began
+ * @fn: not 0 ends the walk and is returned
+ *
+ * Two markers in the list keep the walk's place and its end, whatever comes and
+ * goes meanwhile. Sleeps.
+ */
+int qbd_named_each(struct qbd_pool *pool, int (*fn)(struct qbd_chunk *chunk, void *context),
+		   void *context)
+{
+	struct qbd_named place = {}, end = {};
+	struct qbd_named *node;
+	int err = 0;
+
+	spin_lock_irq(&pool->named_lock);
+	list_add(&place.list, &pool->named);
+	list_add_tail(&end.list, &pool->named);
+	while (!err && (node = list_next_entry(&place, list)) != &end) {
+		struct qbd_chunk *chunk = node->chunk;
+
+		list_move(&place.list, &node->list);
+		if (!chunk)	/* a marker of another walk */
+			continue;
+		atomic_inc(&chunk->refs);
+		spin_unlock_irq(&pool->named_lock);
+		err = fn(chunk, context);
+		qbd_chunk_put(chunk);
+		cond_resched();
+		spin_lock_irq(&pool->named_lock);
+	}
+	list_del(&place.list);
+	list_del(&end.list);
+	spin_unlock_irq(&pool->named_lock);
+	return err;
+}
+
+static int capture(struct qbd_chunk *chunk, void *context)
+{
+	qbd_csum_capture(chunk);
+	return 0;
+}
+
+static int append(struct qbd_chunk *chunk, void *context)
+{
+	u64 lsn = qbd_csum_append(chunk);
+
+	*(u64 *)context = max(*(u64 *)context, lsn);
+	return 0;
+}
+
+/**
+ * qbd_flush - make all that completed before this durable
+ *
+ * Sleeps; its records use room that is kept for them.
+ *
+ * Return: 0 or -EIO.
+ */
+int qbd_flush(struct qbd_pool *pool)
+{
+	u64 failed, lsn = 0;
+	int err;
+
+	mutex_lock(&pool->flush_mutex);
+	WRITE_ONCE(pool->flush_number, pool->flush_number + 1);
+	err = pool->flush_error;
+	if (!err) {
+		qbd_named_each(pool, capture, NULL);
+		failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
+		if (failed)
+			err = qbd_member_settle(pool, failed);
+	}
+	if (!err) {
+		qbd_named_each(pool, append, &lsn);
+		err = qbd_ring_wait(pool, lsn);
+	}
+	if (err && !pool->flush_error) {
+		DMERR("%s: a flush failed (%d): flushes fail until the pool is started anew",
+		      pool->members.pool_name, err);
+		pool->flush_error = err;
+	}
+	mutex_unlock(&pool->flush_mutex);
+	return err;
+}
+
+static void flush_bios(struct work_struct *work)
+{
+	struct qbd_pool *pool = container_of(work, struct qbd_pool, flush_work);
+	struct bio_list bios;
+	struct bio *bio;
+	int err;
+
+	spin_lock_irq(&pool->flush_lock);
+	bios = pool->flush_bios;
+	bio_list_init(&pool->flush_bios);
+	spin_unlock_irq(&pool->flush_lock);
+	if (bio_list_empty(&bios))
+		return;
+	err = qbd_flush(pool);
+	while ((bio = bio_list_pop(&bios))) {
+		bio->bi_status = errno_to_blk_status(err);
+		bio_endio(bio);
+	}
+}
+
+/**
+ * qbd_flush_bio - a user's flush
+ */
+void qbd_flush_bio(struct qbd_pool *pool, struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->flush_lock, flags);
+	bio_list_add(&pool->flush_bios, bio);
+	spin_unlock_irqrestore(&pool->flush_lock, flags);
+	queue_work(pool->flush_wq, &pool->flush_work);
+}
+
+struct checkpoint {
+	struct qbd_pages pages;
+	u32 flush;		/* number of step 1 */
+	u64 lsn;		/* L */
+	u64 last_lsn;		/* of step 5 */
+	bool left;		/* something has to wait for the next one */
+};
+
+static int write_csums(struct qbd_chunk *chunk, void *context)
+{
+	struct checkpoint *c = context;
+
+	qbd_csum_write(chunk, qbd_chunk_writable(chunk), false, &c->pages);
+	return 0;
+}
+
+/* Step 5 for one chunk, and off the list with it if nothing is left. */
+static int end_ranges(struct qbd_chunk *chunk, void *context)
+{
+	struct qbd_layer *layer = chunk->layer;
+	struct qbd_pool *pool = layer->pool;
+	struct checkpoint *c = context;
+	u64 renew = 0;
+	bool keep = false;
+	u32 i;
+
+	spin_lock_irq(&chunk->lock);
+	for (i = 0; i < layer->nr_ranges; i++) {
+		struct qbd_range *range = &chunk->ranges[i];
+
+		if (!range->lsn)
+			continue;
+		if (range->inflight || (s32)(range->done_in - c->flush) >= 0) {
+			keep = true;
+			if (range->lsn <= c->lsn)
+				renew |= BIT_ULL(i);
+		} else if (range->lsn <= c->lsn) {
+			range->lsn = 0;
+			atomic_dec(&pool->nr_ranges);
+		} else {
+			keep = true;
+		}
+	}
+	spin_unlock_irq(&chunk->lock);
+	for (i = 0; renew >> i && i < layer->nr_ranges; i++) {
+		struct qbd_record r = {
+			.type = QBD_RECORD_RANGE, .layer = layer->number,
+			.chunk = chunk->number, .gen = chunk->map->gen,
+			.first_row = i * layer->range_rows, .nr_rows = layer->range_rows,
+		};
+
+		if ((renew & BIT_ULL(i)) && !READ_ONCE(chunk->dead))
+			c->last_lsn = qbd_ring_append(pool, &r);
+	}
+
+	keep |= qbd_csum_unwritten(chunk);
+	spin_lock_irq(&pool->named_lock);
+	keep |= chunk->lsn > c->lsn;
+	spin_unlock_irq(&pool->named_lock);
+	if (keep)
+		c->left = true;
+	else
+		qbd_chunk_unnamed(chunk);
+	return 0;
+}
+
+/**
+ * qbd_checkpoint - put all that is recorded into pages, and let go of the ring
+ *
+ * Sleeps. Return: 0 or an error; after an error the log is as it was.
+ */
+int qbd_checkpoint(struct qbd_pool *pool)
+{
+	struct checkpoint c = { .pages = pool->checkpoint_pages };
+	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
+	unsigned int i;
+	u64 block, failed;
+	int err;
+
+	mutex_lock(&pool->checkpoint_mutex);
+	c.flush = READ_ONCE(pool->flush_number) + 1;
+	err = qbd_flush(pool);
+	if (err)
+		goto out;
+	qbd_ring_position(pool, &c.lsn, &block);
+
+	c.pages.failed = 0;
+	qbd_named_each(pool, write_csums, &c);
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		struct qbd_backend *b = qbd_backend_in(pool, i);
+
+		if (b)
+			qbd_slots_write(b, false, &c.pages);
+	}
+	qbd_table_write(pool, &pool->volume_table, READ_ONCE(pool->in), false, &c.pages);
+	qbd_table_write(pool, &pool->layer_table, READ_ONCE(pool->in), false, &c.pages);
+	failed = qbd_pages_send(&c.pages);
+	failed |= qbd_backend_flush(pool, READ_ONCE(pool->in) & ~failed);
+	if (failed)
+		err = qbd_member_settle(pool, failed);
+	if (err)
+		goto out;
+
+	qbd_named_each(pool, end_ranges, &c);
+	err = qbd_ring_wait(pool, c.last_lsn);
+	if (err)
+		goto out;
+	qbd_ring_advance(pool, block);
+	r.lsn = c.lsn;
+	err = qbd_ring_record(pool, &r);
+	atomic64_inc(&pool->checkpoints);
+out:
+	mutex_unlock(&pool->checkpoint_mutex);
+	/* Who waits for room looks again, also when there is none. */
+	wake_up_all(&pool->ring.wait);
+	pool->checkpoint_left = c.left;
+	return err;
+}
+
+/**
+ * qbd_checkpoint_soon - the ring fills up
+ */
+void qbd_checkpoint_soon(struct qbd_pool *pool)
+{
+	mod_delayed_work(pool->checkpoint_wq, &pool->checkpoint_work, 0);
+}
+
+/**
+ * qbd_checkpoint_idle - something was recorded: a checkpoint when it gets quiet
+ */
+void qbd_checkpoint_idle(struct qbd_pool *pool)
+{
+	if (READ_ONCE(pool->mode) == QBD_RW)
+		queue_delayed_work(pool->checkpoint_wq, &pool->checkpoint_work, IDLE_CHECKPOINT);
+}
+
+static void checkpoint_work(struct work_struct *work)
+{
+	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool,
+					     checkpoint_work);
+
+	if (READ_ONCE(pool->mode) != QBD_RW)
+		return;
+	if (!qbd_checkpoint(pool) && pool->checkpoint_left)
+		qbd_checkpoint_idle(pool);
+}
+
+void qbd_flush_init(struct qbd_pool *pool)
+{
+	mutex_init(&pool->flush_mutex);
+	mutex_init(&pool->checkpoint_mutex);
+	mutex_init(&pool->csum_mutex);
+	spin_lock_init(&pool->flush_lock);
+	bio_list_init(&pool->flush_bios);
+	INIT_WORK(&pool->flush_work, flush_bios);
+	INIT_DELAYED_WORK(&pool->checkpoint_work, checkpoint_work);
+}

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Layers and volumes: what there is, and making and removing it.
+ *
+ * A layer is one generation of a volume's content; a volume is a name and a top
+ * layer. Both are entries of small tables that are on every backend. Today a
+ * volume has one layer, with its own number.
+ *
+ * Making a volume, one batch of records: the layer counter, the layer, the
+ * volume. They are durable together or, after a crash, a prefix of them: a layer
+ * that no volume names is removed at activation.
+ *
+ * Removing one: its entries become DELETING, durable; then its chunks are freed,
+ * one record each; then the entries go. A crash anywhere after the first step
+ * finds DELETING, and goes on.
+ */
+#include <linux/slab.h>
+
+#include "qbd.h"
+
+static u32 rounddown_rows(u64 bytes, u32 row_bytes, u32 rows)
+{
+	u32 n = max_t(u32, 1, div_u64(bytes, row_bytes));
+
+	return min_t(u32, rounddown_pow_of_two(n), rows);
+}
+
+/**
+ * qbd_layer_create - a layer in memory, with no chunks yet
+ */
+struct qbd_layer *qbd_layer_create(struct qbd_pool *pool, u32 index,
+				   const struct qbd_layer_entry *entry, const char *tag)
+{
+	struct qbd_layer *layer = kzalloc(sizeof(*layer), GFP_KERNEL);
+	u32 row_bytes;
+
+	if (!layer)
+		return NULL;
+	layer->pool = pool;
+	layer->number = entry->number;
+	layer->volume = entry->volume;
+	layer->index = index;
+	layer->policy = entry->policy;
+	layer->sectors = entry->sectors;
+	strscpy(layer->tag, tag, sizeof(layer->tag));
+	layer->block_size = 1u << entry->policy.block_shift;
+	layer->block_pages = layer->block_size / PAGE_SIZE;
+	layer->units = qbd_policy_units(&entry->policy);
+	layer->rows = pool->members.extent_size >> entry->policy.block_shift;
+	layer->chunk_bytes = (u64)entry->policy.k * pool->members.extent_size;
+	layer->nr_chunks = div64_u64((layer->sectors << SECTOR_SHIFT) + layer->chunk_bytes - 1,
+				     layer->chunk_bytes);
+	layer->csum_pages = DIV_ROUND_UP(layer->rows * layer->units, QBD_CSUMS_PER_PAGE);
+	row_bytes = entry->policy.k * layer->block_size;
+	layer->io_rows = rounddown_rows(QBD_RANGE_BYTES, row_bytes, layer->rows);
+	layer->range_rows = max(layer->io_rows, layer->rows / QBD_MAX_RANGES);
+	layer->nr_ranges = layer->rows / layer->range_rows;
+	xa_init(&layer->map);
+	xa_init(&layer->chunks);
+	if (entry->policy.kind == QBD_EC) {
+		layer->code = kzalloc(sizeof(*layer->code), GFP_KERNEL);
+		if (!layer->code || ec_code_init(layer->code, entry->policy.k, entry->policy.m)) {
+			kfree(layer->code);
+			kfree(layer);
+			return NULL;
+		}
+	}
+	return layer;
+}
+
+/**
+ * qbd_layer_destroy - free a layer and its maps; no chunk of it is in use
+ */
+void qbd_layer_destroy(struct qbd_layer *layer)
+{
+	struct qbd_map *map;
+	unsigned long n;
+
+	xa_for_each(&layer->map, n, map)
+		kfree(map);
+	xa_destroy(&layer->map);
+	xa_destroy(&layer->chunks);
+	kfree(layer->code);
+	kfree(layer);
+}
+
+static struct qbd_layer_entry layer_at(struct qbd_pool *pool, u32 index)
+{
+	struct qbd_layer_entry entry;
+
+	qbd_layer_get(pool->layer_table.pages[index / QBD_LAYERS_PER_PAGE].payload,
+		      index % QBD_LAYERS_PER_PAGE, &entry);
+	return entry;
+}
+
+static struct qbd_volume_entry volume_at(struct qbd_pool *pool, u32 index)
+{
+	struct qbd_volume_entry entry;
+
+	qbd_volume_get(pool->volume_table.pages[index / QBD_VOLUMES_PER_PAGE].payload,
+		       index % QBD_VOLUMES_PER_PAGE, &entry);
+	return entry;
+}
+
+static u32 nr_layers(struct qbd_pool *pool)
+{
+	return pool->layer_table.nr_pages * QBD_LAYERS_PER_PAGE;
+}
+
+static u32 nr_volumes(struct qbd_pool *pool)
+{
+	return pool->volume_table.nr_pages * QBD_VOLUMES_PER_PAGE;
+}
+
+static int volume_load(struct qbd_pool *pool, u32 index, const struct qbd_volume_entry *entry,
+		       u32 layer_index, const struct qbd_layer_entry *layer)
+{
+	struct qbd_volume *v;
+
+	/* A table of checksums that does not fit would overlap the next slot's. */
+	if (qbd_csum_table_bytes(&layer->policy, pool->members.extent_size) >
+	    pool->members.csum_bytes_per_slot ||
+	    pool->members.extent_size < 1u << layer->policy.block_shift)
+		return -EUCLEAN;
+	v = kzalloc(sizeof(*v), GFP_KERNEL);
+	if (!v)
+		return -ENOMEM;
+	v->index = index;
+	v->entry = *entry;
+	v->deleting = entry->state == QBD_DELETING;
+	v->top = qbd_layer_create(pool, layer_index, layer, entry->tag);
+	if (!v->top || xa_err(xa_store(&pool->layers, layer->number, v->top, GFP_KERNEL))) {
+		if (v->top)
+			qbd_layer_destroy(v->top);
+		kfree(v);
+		return -ENOMEM;
+	}
+	if (xa_err(xa_store(&pool->volumes, index, v, GFP_KERNEL))) {
+		xa_erase(&pool->layers, layer->number);
+		qbd_layer_destroy(v->top);
+		kfree(v);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * qbd_volumes_load - make volumes and layers of what the tables say
+ *
+ * Context: activation. Return: 0, -ENOMEM, -EUCLEAN the tables contradict
+ * themselves.
+ */
+int qbd_volumes_load(struct qbd_pool *pool)
+{
+	u32 i, l;
+	int err;
+
+	for (i = 0; i < nr_volumes(pool); i++) {
+		struct qbd_volume_entry entry = volume_at(pool, i);
+
+		if (entry.state == QBD_UNUSED)
+			continue;
+		if (xa_load(&pool->layers, entry.top_layer))
+			return -EUCLEAN;
+		for (l = 1; l < nr_layers(pool); l++) {
+			struct qbd_layer_entry layer = layer_at(pool, l);
+
+			if (layer.state == QBD_UNUSED || layer.number != entry.top_layer)
+				continue;
+			err = volume_load(pool, i, &entry, l, &layer);
+			if (err)
+				return err;
+			break;
+		}
+		if (l == nr_layers(pool))
+			return -EUCLEAN;
+	}
+	return 0;
+}
+
+void qbd_volumes_exit(struct qbd_pool *pool)
+{
+	struct qbd_volume *v;
+	struct qbd_layer *layer;
+	unsigned long i;
+
+	xa_for_each(&pool->volumes, i, v)
+		kfree(v);
+	xa_destroy(&pool->volumes);
+	xa_for_each(&pool->layers, i, layer)
+		qbd_layer_destroy(layer);
+	xa_destroy(&pool->layers);
+}
+
+/**
+ * qbd_volume_find - by name or number
+ *
+ * Context: volume_mutex. Return: NULL if there is none.
+ */
+struct qbd_volume *qbd_volume_find(struct qbd_pool *pool, const char *name)
+{
+	struct qbd_volume *v, *numbered = NULL;
+	unsigned long i;
+	u32 number;
+
+	if (kstrtou32(name, 10, &number))
+		number = 0;
+	xa_for_each(&pool->volumes, i, v) {
+		if (!strcmp(v->entry.name, name))
+			return v;
+		if (number && v->entry.number == number)
+			numbered = v;
+	}
+	return numbered;
+}
+
+/**
+ * qbd_pool_max_m - the largest number of legs that a chunk of any volume may lose
+ */
+unsigned int qbd_pool_max_m(struct qbd_pool *pool)
+{
+	struct qbd_layer *layer;
+	unsigned int m = 0;
+	unsigned long i;
+
+	xa_for_each(&pool->layers, i, layer)
+		m = max_t(unsigned int, m, layer->policy.m);
+	return m;
+}
+
+static u64 append_volume(struct qbd_pool *pool, u32 index, const struct qbd_volume_entry *entry)
+{
+	struct qbd_record r = { .type = QBD_RECORD_VOLUME, .index = index, .volume = *entry };
+
+	return qbd_ring_append(pool, &r);
+}
+
+static u64 append_layer(struct qbd_pool *pool, u32 index, const struct qbd_layer_entry *entry)
+{
+	struct qbd_record r = {
+		.type = QBD_RECORD_LAYER, .index = index, .layer_entry = *entry,
+	};
+
+	return qbd_ring_append(pool, &r);
+}
+
+/* Members, in or out, that a volume with that tag may use. */
+static unsigned int usable_members(struct qbd_pool *pool, const char *tag)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		if (pool->members.members[i].state != QBD_MEMBER_NONE &&
+		    qbd_tag_match(pool->members.members[i].tags, tag))
+			n++;
+	return n;
+}
+
+/**
+ * qbd_volume_create - make a volume
+ * @entry: its name, size, policy and tag; the rest is set here
+ *
+ * Sleeps. Return: 0, or an error and what was wrong.
+ */
+int qbd_volume_create(struct qbd_pool *pool, struct qbd_volume_entry *entry, const char **error)
+{
+	struct qbd_layer_entry layer = {}, counter;
+	u32 index, layer_index, legs = qbd_policy_legs(&entry->policy);
+	u64 lsn;
+	int err;
+
+	*error = "Volume exists";
+	mutex_lock(&pool->volume_mutex);
+	err = -EEXIST;
+	if (qbd_volume_find(pool, entry->name))
+		goto out;
+	err = -EINVAL;
+	*error = "Policy needs more backends than the pool has";
+	if (legs > usable_members(pool, entry->tag))
+		goto out;
+	*error = "Checksums of this policy and block size do not fit the pool's slots";
+	if (qbd_csum_table_bytes(&entry->policy, pool->members.extent_size) >
+	    pool->members.csum_bytes_per_slot)
+		goto out;
+	*error = "No room in the volume table";
+	err = -ENOSPC;
+	for (index = 0; index < nr_volumes(pool); index++)
+		if (volume_at(pool, index).state == QBD_UNUSED &&
+		    !xa_load(&pool->volumes, index))
+			break;
+	for (layer_index = 1; layer_index < nr_layers(pool); layer_index++)
+		if (layer_at(pool, layer_index).state == QBD_UNUSED)
+			break;
+	if (index == nr_volumes(pool) || layer_index == nr_layers(pool))
+		goto out;
+
+	counter = layer_at(pool, 0);
+	entry->number = max(counter.number, 1u);
+	entry->top_layer = entry->number;
+	entry->state = QBD_LIVE;
+	counter.number = entry->number + 1;
+	layer.number = entry->number;
+	layer.state = QBD_LIVE;
+	layer.volume = entry->number;
+	layer.sectors = entry->sectors;
+	layer.policy = entry->policy;
+	*error = "Out of memory";
+	err = volume_load(pool, index, entry, layer_index, &layer);
+	if (err)
+		goto out;
+	*error = "Cannot record the volume";
+	err = qbd_ring_admit(pool);
+	if (!err) {
+		down_read(&pool->meta_sem);
+		append_layer(pool, 0, &counter);
+		append_layer(pool, layer_index, &layer);
+		lsn = append_volume(pool, index, entry);
+		err = qbd_ring_wait(pool, lsn);
+		up_read(&pool->meta_sem);
+	}
+	if (err) {
+		struct qbd_volume *v = xa_erase(&pool->volumes, index);
+
+		xa_erase(&pool->layers, layer.number);
+		qbd_layer_destroy(v->top);
+		kfree(v);
+	}
+out:
+	mutex_unlock(&pool->volume_mutex);
+	return err;
+}
+
+/**
+ * qbd_volume_remove - remove a volume that no target uses
+ *
+ * Durable when it returns; its chunks are freed in the background.
+ */
+int qbd_volume_remove(struct qbd_pool *pool, const char *name, const char **error)
+{
+	struct qbd_volume_entry entry;
+	struct qbd_volume *v;
+	int err;
+
+	mutex_lock(&pool->volume_mutex);
+	*error = "No such volume";
+	err = -ENOENT;
+	v = qbd_volume_find(pool, name);
+	if (!v || v->deleting)
+		goto out;
+	*error = "Volume is in use";
+	err = -EBUSY;
+	if (v->users)
+		goto out;
+	*error = "Cannot record the removal";
+	err = qbd_ring_admit(pool);
+	if (err)
+		goto out;
+	entry = v->entry;
+	entry.state = QBD_DELETING;
+	down_read(&pool->meta_sem);
+	err = qbd_ring_wait(pool, append_volume(pool, v->index, &entry));
+	up_read(&pool->meta_sem);
+	if (!err) {
+		v->entry = entry;
+		v->deleting = true;
+		queue_work(pool->repair_wq, &pool->free_work);
+	}
+out:
+	mutex_unlock(&pool->volume_mutex);
+	return err;
+}
+
+static int free_chunks(struct qbd_layer *layer)
+{
+	struct qbd_map *map;
+	unsigned long n;
+	int err = 0;
+
+	xa_for_each(&layer->map, n, map) {
+		struct qbd_row_lock lock;
+		struct qbd_chunk *chunk;
+
+		err = READ_ONCE(layer->pool->stopping) ? -EINTR : qbd_ring_admit(layer->pool);
+		if (err)
+			break;
+		chunk = qbd_chunk_get(layer, n, GFP_NOIO);
+		if (!chunk)
+			return -ENOMEM;
+		qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
+		err = qbd_chunk_free(chunk);
+		qbd_chunk_unlock(chunk, &lock);
+		qbd_chunk_put(chunk);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+/* Nothing of the layer may be cached when it goes. */
+static void layer_quiet(struct qbd_layer *layer)
+{
+	struct qbd_chunk *chunk;
+	unsigned long n;
+
+	xa_for_each(&layer->chunks, n, chunk) {
+		/* A read of a hole leaves one; the reaper takes those that are dead. */
+		chunk = qbd_chunk_find(layer, n);
+		if (!chunk)
+			continue;
+		spin_lock(&layer->pool->map_lock);
+		xa_erase(&layer->chunks, n);
+		WRITE_ONCE(chunk->dead, true);
+		spin_unlock(&layer->pool->map_lock);
+		qbd_chunk_unnamed(chunk);
+		qbd_chunk_put(chunk);
+	}
+	flush_work(&layer->pool->reap_work);
+}
+
+/**
+ * qbd_free_deleted - free the chunks of volumes that were removed, then them
+ */
+void qbd_free_deleted(struct work_struct *work)
+{
+	struct qbd_pool *pool = container_of(work, struct qbd_pool, free_work);
+	struct qbd_volume *v;
+	unsigned long i;
+
+	xa_for_each(&pool->volumes, i, v) {
+		struct qbd_layer_entry layer = {};
+		struct qbd_volume_entry entry = {};
+		int err;
+
+		if (!v->deleting || free_chunks(v->top) || qbd_ring_admit(pool))
+			continue;
+		mutex_lock(&pool->volume_mutex);
+		down_read(&pool->meta_sem);
+		append_volume(pool, v->index, &entry);
+		err = qbd_ring_wait(pool, append_layer(pool, v->top->index, &layer));
+		up_read(&pool->meta_sem);
+		/* The records of its chunks are in effect, so nothing looks it up. */
+		if (!err) {
+			layer_quiet(v->top);
+			xa_erase(&pool->volumes, i);
+			xa_erase(&pool->layers, v->top->number);
+			synchronize_rcu();
+			list_add(&v->top->dead, &pool->dead_layers);
+			kfree(v);
+		}
+		mutex_unlock(&pool->volume_mutex);
+	}
+}

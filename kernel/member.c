@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Members: epochs, stamps, backends that go out and come back.
+ *
+ * A backend's life, as this host sees it:
+ *
+ *	state		who may use it			leaves it by
+ *	in		everything			a failed write or flush, or
+ *							"fail": -> failing
+ *	failing		as in; who saw it fail waits	a durable epoch: -> out;
+ *							rule 4 keeps it: -> in
+ *	out		nobody				"readd": -> suspect;
+ *							"replace": -> suspect, empty
+ *	suspect		only this file, to make its	tables equal, flushed, epoch
+ *			tables equal to the pool's	durable: -> in
+ *
+ * pool->in is the bitmap of those that are in, failing ones included; the
+ * superblocks know in and out, for a suspect is out until it is in.
+ *
+ * Going out (rule 2), in this order, each durable before the next:
+ *	1. the superblocks of all that stay in, with the new epoch
+ *	2. the ring goes on without it; nobody reads or writes it
+ *	3. stamps: every chunk that a record since the last checkpoint names, and
+ *	   that has a leg on it
+ *	4. those who waited are told
+ * A crash after 1 finds the same chunks named in the ring, and activation stamps
+ * them. A chunk that is not named has nothing on that backend that is not
+ * flushed; it is stamped before its next write.
+ *
+ * Model: tests/model/members.pml.
+ */
+#include <linux/random.h>
+
+#include "qbd.h"
+
+/* Would chunks that have K current legs now have fewer without some backends? */
+static bool last_legs(struct qbd_pool *pool, u64 in)
+{
+	u64 now = READ_ONCE(pool->in);
+	struct qbd_layer *layer;
+	unsigned long i, n;
+	struct qbd_map *map;
+	bool last = false;
+
+	xa_for_each(&pool->layers, i, layer) {
+		for (n = 0; !last; n++) {
+			unsigned int l, before = 0, after = 0;
+
+			/* map_lock keeps the map; dropped for each, for there may be many. */
+			spin_lock(&pool->map_lock);
+			map = xa_find(&layer->map, &n, ULONG_MAX, XA_PRESENT);
+			for (l = 0; map && l < map->nr_legs; l++) {
+				u64 bit = BIT_ULL(qbd_leg_backend(map->legs[l]));
+
+				if (qbd_leg_state(map->legs[l]) != QBD_SLOT_LIVE ||
+				    !(map->insync & bit))
+					continue;
+				before += !!(now & bit);
+				after += !!(in & bit);
+			}
+			spin_unlock(&pool->map_lock);
+			if (!map)
+				break;
+			last = before >= layer->policy.k && after < layer->policy.k;
+			if (!(n % 1024))
+				cond_resched();
+		}
+	}
+	return last;
+}
+
+/**
+ * qbd_member_next_epoch - a membership with a new epoch
+ * @out: backends that go out with it
+ * @back: backends that come in with it
+ */
+void qbd_member_next_epoch(struct qbd_membership *m, u64 out, u64 back)
+{
+	u32 number = m->epochs[0].number + 1;
+	unsigned int i;
+
+	memmove(&m->epochs[1], &m->epochs[0], (QBD_EPOCHS - 1) * sizeof(m->epochs[0]));
+	m->epochs[0].number = number;
+	get_random_bytes(&m->epochs[0].tag, sizeof(m->epochs[0].tag));
+	m->nr_epochs = min_t(u32, m->nr_epochs + 1, QBD_EPOCHS);
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		if (out & BIT_ULL(i)) {
+			m->members[i].state = QBD_MEMBER_OUT;
+			m->members[i].out_epoch = number;
+		} else if (back & BIT_ULL(i)) {
+			m->members[i].state = QBD_MEMBER_IN;
+		}
+	}
+	m->ring_members &= ~out;
+}
+
+/**
+ * qbd_member_epoch - a new epoch, durable
+ * @out: backends that go out; more may join them while it is written
+ * @back: backends that come in
+ *
+ * Sleeps. Context: member_lock. On return pool->in is what is durable.
+ *
+ * Return: 0; -EBUSY when rule 4 keeps one of @out in and nothing was done; -EIO
+ * when not all that must be in could be written: nothing may depend on it.
+ */
+int qbd_member_epoch(struct qbd_pool *pool, u64 out, u64 back)
+{
+	struct qbd_membership *next = pool->next_members;
+	u64 in, failed;
+	unsigned int i;
+
+	lockdep_assert_held(&pool->member_lock);
+	for (;;) {
+		in = (READ_ONCE(pool->in) & ~out) | back;
+		if (!in || !(pool->members.ring_members & in) || last_legs(pool, in))
+			return -EBUSY;
+		*next = pool->members;
+		qbd_member_next_epoch(next, out, back);
+		failed = qbd_super_write(pool, next, in);
+		pool->members = *next;
+		WRITE_ONCE(pool->in, in);
+		WRITE_ONCE(pool->failing, READ_ONCE(pool->failing) & in);
+		for (i = 0; i < QBD_MAX_BACKENDS; i++)
+			if ((out & BIT_ULL(i)) && pool->backend[i])
+				DMERR("%s: backend %u (%s) is out, epoch %u", pool->members.pool_name,
+				      i, pool->backend[i]->name, next->epochs[0].number);
+		if (!failed)
+			break;
+		if (failed & back)
+			return -EIO;
+		out = failed;
+		back = 0;
+		if (last_legs(pool, in & ~failed) || !(pool->members.ring_members & ~failed))
+			return -EIO;
+	}
+	wake_up_all(&pool->member_wait);
+	return 0;
+}
+
+struct stamping {
+	u64 lsn;
+};
+
+static int stamp(struct qbd_chunk *chunk, void *context)
+{
+	struct stamping *s = context;
+
+	if (!READ_ONCE(chunk->map) || qbd_chunk_settled(chunk))
+		return 0;
+	mutex_lock(&chunk->mutex);
+	s->lsn = max(s->lsn, qbd_chunk_stamp(chunk));
+	mutex_unlock(&chunk->mutex);
+	return 0;
+}
+
+/**
+ * qbd_member_stamp - stamp every named chunk that has a leg on a backend that is
+ * not in. Sleeps.
+ */
+int qbd_member_stamp(struct qbd_pool *pool)
+{
+	struct stamping s = {};
+
+	qbd_named_each(pool, stamp, &s);
+	return qbd_ring_wait(pool, s.lsn);
+}
+
+static void member_work(struct work_struct *work)
+{
+	struct qbd_pool *pool = container_of(work, struct qbd_pool, member_work);
+	u64 wanted, failing;
+	int err = 0;
+
+	mutex_lock(&pool->member_lock);
+	wanted = READ_ONCE(pool->member_wanted);
+	smp_rmb();
+	failing = READ_ONCE(pool->failing) & READ_ONCE(pool->in);
+	if (failing) {
+		err = qbd_member_epoch(pool, failing, 0);
+		if (err == -EBUSY) {
+			DMERR_LIMIT("%s: backends %#llx fail but hold last current legs: I/O to them fails, they stay in",
+				    pool->members.pool_name, failing);
+			spin_lock_irq(&pool->member_list_lock);
+			pool->failing &= ~failing;
+			pool->kept |= failing;
+			spin_unlock_irq(&pool->member_list_lock);
+		}
+		wake_up_all(&pool->member_wait);
+	}
+	if (!err)
+		err = qbd_member_stamp(pool);
+	if (err && err != -EBUSY)
+		qbd_ring_fail(pool, err);
+	mutex_unlock(&pool->member_lock);
+	WRITE_ONCE(pool->member_done, wanted);
+	wake_up_all(&pool->member_wait);
+}
+
+/**
+ * qbd_member_fail - backends failed a write or a flush
+ *
+ * Context: any. What depends on it waits with qbd_member_settle().
+ */
+void qbd_member_fail(struct qbd_pool *pool, u64 which)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->member_list_lock, flags);
+	pool->failing |= which & READ_ONCE(pool->in);
+	pool->kept &= ~which;
+	pool->member_wanted++;
+	spin_unlock_irqrestore(&pool->member_list_lock, flags);
+	queue_work(pool->member_wq, &pool->member_work);
+}
+
+/**
+ * qbd_member_settle - have backends that failed put out, and the stamps made
+ *
+ * Sleeps. Return: 0 when their failure is on disk; -EIO when one stays in
+ * (rule 4), or nothing can be recorded.
+ */
+int qbd_member_settle(struct qbd_pool *pool, u64 which)
+{
+	u64 ticket;
+
+	qbd_member_fail(pool, which);
+	ticket = READ_ONCE(pool->member_wanted);
+	wait_event(pool->member_wait, READ_ONCE(pool->member_done) >= ticket ||
+		   READ_ONCE(pool->ring.error));
+	return READ_ONCE(pool->ring.error) || (READ_ONCE(pool->in) & which) ? -EIO : 0;
+}
+
+/**
+ * qbd_member_wait_epoch - as qbd_member_settle(), but not for the stamps
+ *
+ * For the ring, which the stamps need. Return: those that stay in.
+ */
+u64 qbd_member_wait_epoch(struct qbd_pool *pool, u64 which)
+{
+	qbd_member_fail(pool, which);
+	wait_event(pool->member_wait, !(READ_ONCE(pool->failing) & which));
+	return READ_ONCE(pool->in) & which;
+}
+
+void qbd_member_init(struct qbd_pool *pool)
+{
+	mutex_init(&pool->member_lock);
+	init_rwsem(&pool->meta_sem);
+	init_waitqueue_head(&pool->member_wait);
+	spin_lock_init(&pool->member_list_lock);
+	INIT_WORK(&pool->member_work, member_work);
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The pool object: made with the first table of a qbd-pool device, shared by its
+ * reloads, started when that is resumed, stopped when its last table goes.
+ *
+ * Pools are found by their mapped device, as dm-thin does it. A table that is
+ * loaded reads superblocks only; nothing is written before the first resume.
+ *
+ * Stopping: no new work; resync and scrub end at the next row; what is pending is
+ * flushed; checkpoints until nothing is left in the ring, so that the next start
+ * has nothing to replay. Devices are closed from here, in process context.
+ */
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "qbd.h"
+
+#define PAGE_RESERVE	1024	/* pages: more than the largest request */
+
+static DEFINE_MUTEX(pools_mutex);
+static LIST_HEAD(pools);
+static struct kmem_cache *pending_cache;
+
+/**
+ * qbd_pool_find - the pool of a mapped device
+ *
+ * Return: with a reference, or NULL.
+ */
+struct qbd_pool *qbd_pool_find(struct mapped_device *md)
+{
+	struct qbd_pool *pool, *found = NULL;
+
+	mutex_lock(&pools_mutex);
+	list_for_each_entry(pool, &pools, list)
+		if (pool->md == md)
+			found = pool;
+	if (found)
+		found->refs++;
+	mutex_unlock(&pools_mutex);
+	return found;
+}
+
+static void free_wq(struct workqueue_struct *wq)
+{
+	if (wq)
+		destroy_workqueue(wq);
+}
+
+static void pool_free(struct qbd_pool *pool)
+{
+	struct qbd_layer *layer, *next;
+	unsigned int i;
+
+	free_wq(pool->repair_wq);
+	free_wq(pool->io_wq);
+	free_wq(pool->verify_wq);
+	free_wq(pool->checkpoint_wq);
+	free_wq(pool->flush_wq);
+	free_wq(pool->settle_wq);
+	free_wq(pool->ring_wq);
+	free_wq(pool->member_wq);
+	if (pool->started)
+		qbd_chunks_exit(pool);
+	list_for_each_entry_safe(layer, next, &pool->dead_layers, dead)
+		qbd_layer_destroy(layer);
+	qbd_volumes_exit(pool);
+	qbd_table_exit(&pool->volume_table);
+	qbd_table_exit(&pool->layer_table);
+	qbd_ring_exit(pool);
+	qbd_pages_exit(&pool->checkpoint_pages);
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		qbd_backend_free(pool->backend[i]);
+	bioset_exit(&pool->bios);
+	mempool_exit(&pool->pages);
+	mempool_exit(&pool->pendings);
+	mempool_exit(&pool->rows);
+	kvfree(pool->csum_values);
+	kvfree(pool->table_payload);
+	kfree(pool->super);
+	kfree(pool->next_members);
+	kfree(pool);
+}
+
+void qbd_pool_put(struct qbd_pool *pool)
+{
+	mutex_lock(&pools_mutex);
+	if (--pool->refs) {
+		mutex_unlock(&pools_mutex);
+		return;
+	}
+	list_del(&pool->list);
+	mutex_unlock(&pools_mutex);
+	qbd_pool_stop(pool);
+	pool_free(pool);
+}
+
+static struct workqueue_struct *pool_wq(const char *name, unsigned int flags, int max)
+{
+	return alloc_workqueue("qbd-%s", flags | WQ_MEM_RECLAIM, max, name);
+}
+
+/**
+ * qbd_pool_create - a pool without backends
+ *
+ * Return: with one reference, or NULL: no memory.
+ */
+struct qbd_pool *qbd_pool_create(struct mapped_device *md)
+{
+	struct qbd_pool *pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+
+	if (!pool)
+		return NULL;
+	pool->md = md;
+	pool->refs = 1;
+	spin_lock_init(&pool->map_lock);
+	spin_lock_init(&pool->slot_lock);
+	spin_lock_init(&pool->named_lock);
+	mutex_init(&pool->volume_mutex);
+	mutex_init(&pool->pages_mutex);
+	mutex_init(&pool->message_mutex);
+	INIT_LIST_HEAD(&pool->named);
+	INIT_LIST_HEAD(&pool->idle);
+	INIT_LIST_HEAD(&pool->dead_layers);
+	xa_init(&pool->layers);
+	xa_init(&pool->volumes);
+	init_waitqueue_head(&pool->resync_wait);
+	INIT_WORK(&pool->reap_work, qbd_chunk_reap);
+	INIT_WORK(&pool->resync_work, qbd_resync_work);
+	INIT_WORK(&pool->scrub_work, qbd_scrub_work);
+	INIT_WORK(&pool->free_work, qbd_free_deleted);
+	qbd_member_init(pool);
+	qbd_flush_init(pool);
+
+	pool->super = kzalloc(sizeof(*pool->super), GFP_KERNEL);
+	pool->next_members = kzalloc(sizeof(*pool->next_members), GFP_KERNEL);
+	pool->csum_values = kvzalloc(QBD_PAGE_SIZE, GFP_KERNEL);
+	pool->table_payload = kvzalloc(QBD_PAGE_SIZE, GFP_KERNEL);
+	pool->member_wq = pool_wq("member", WQ_UNBOUND, 1);
+	pool->ring_wq = pool_wq("ring", WQ_UNBOUND | WQ_HIGHPRI, 1);
+	pool->settle_wq = pool_wq("settle", WQ_UNBOUND, 0);
+	pool->flush_wq = pool_wq("flush", WQ_UNBOUND, 1);
+	pool->checkpoint_wq = pool_wq("checkpoint", WQ_UNBOUND, 1);
+	pool->verify_wq = pool_wq("verify", WQ_HIGHPRI, 0);
+	pool->io_wq = pool_wq("io", WQ_UNBOUND, 0);
+	pool->repair_wq = pool_wq("repair", WQ_UNBOUND, 0);
+	if (!pool->super || !pool->next_members || !pool->csum_values ||
+	    !pool->table_payload || !pool->member_wq || !pool->ring_wq || !pool->settle_wq ||
+	    !pool->flush_wq || !pool->checkpoint_wq || !pool->verify_wq || !pool->io_wq ||
+	    !pool->repair_wq || qbd_pages_init(&pool->checkpoint_pages) ||
+	    bioset_init(&pool->bios, 256, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
+	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
+	    mempool_init_slab_pool(&pool->pendings, 64, pending_cache) ||
+	    mempool_init_kmalloc_pool(&pool->rows, 4, qbd_rows_max())) {
+		INIT_LIST_HEAD(&pool->list);
+		pool_free(pool);
+		return NULL;
+	}
+	mutex_lock(&pools_mutex);
+	list_add(&pool->list, &pools);
+	mutex_unlock(&pools_mutex);
+	return pool;
+}
+
+/**
+ * qbd_pool_start - the first resume
+ *
+ * Sleeps. Return: 0, or an error that the kernel log tells more about; a pool
+ * that failed to start is not started again.
+ */
+int qbd_pool_start(struct qbd_pool *pool)
+{
+	int err;
+
+	if (pool->active || pool->features.read_only)
+		return pool->active ? 0 : -EROFS;
+	if (pool->started)
+		return -EIO;
+	pool->started = true;
+	err = qbd_table_init(&pool->volume_table, QBD_PAGE_VOLUME, pool->members.volume_pages);
+	err = err ?: qbd_table_init(&pool->layer_table, QBD_PAGE_LAYER,
+				    pool->members.layer_pages);
+	err = err ?: qbd_ring_init(pool);
+	err = err ?: qbd_activate(pool, pool->missing);
+	if (err) {
+		DMERR("%s: cannot start (%d)", pool->members.pool_name, err);
+		WRITE_ONCE(pool->mode, QBD_FAILED);
+		return err;
+	}
+	WRITE_ONCE(pool->active, true);
+	DMINFO("%s: started, epoch %u, %llu chunks", pool->members.pool_name,
+	       pool->members.epochs[0].number, pool->nr_chunks);
+	queue_work(pool->repair_wq, &pool->free_work);
+	queue_work(pool->repair_wq, &pool->resync_work);
+	return 0;
+}
+
+/**
+ * qbd_pool_stop - the last table went
+ */
+void qbd_pool_stop(struct qbd_pool *pool)
+{
+	unsigned int i;
+
+	WRITE_ONCE(pool->stopping, true);
+	WRITE_ONCE(pool->resync.stop, true);
+	WRITE_ONCE(pool->scrub.stop, true);
+	wake_up_all(&pool->resync_wait);
+	cancel_work_sync(&pool->resync_work);
+	cancel_work_sync(&pool->scrub_work);
+	cancel_work_sync(&pool->free_work);
+	if (!pool->started)
+		return;
+	flush_workqueue(pool->io_wq);
+	/* A checkpoint renews what was busy when it began: the second finds nothing. */
+	for (i = 0; pool->active && i < 4; i++) {
+		if (READ_ONCE(pool->mode) != QBD_RW || qbd_checkpoint(pool))
+			break;
+		if (!pool->checkpoint_left)
+			break;
+	}
+	cancel_delayed_work_sync(&pool->checkpoint_work);
+	flush_workqueue(pool->member_wq);
+	flush_workqueue(pool->ring_wq);
+	flush_workqueue(pool->settle_wq);
+	cancel_delayed_work_sync(&pool->checkpoint_work);
+}
+
+int qbd_pool_init(void)
+{
+	BUILD_BUG_ON(PAGE_SIZE != QBD_PAGE_SIZE);
+	pending_cache = kmem_cache_create("qbd-pending", sizeof(struct qbd_pending), 0,
+					  SLAB_RECLAIM_ACCOUNT, NULL);
+	return pending_cache ? 0 : -ENOMEM;
+}
+
+void qbd_pool_exit(void)
+{
+	kmem_cache_destroy(pending_cache);
+	/* Chunks and queues are freed after a grace period. */
+	rcu_barrier();
+}

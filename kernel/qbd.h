@@ -1,0 +1,760 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DOC: How the parts fit
+ *
+ *	bio -> target -> chunk -> read | write | flush | discard -> backend
+ *
+ * A pool owns backends, the ring, the tables and the layers. A layer maps chunk
+ * numbers to legs (struct qbd_map, small, one for each chunk that exists) and
+ * holds the chunks in use (struct qbd_chunk, large, only while there is I/O or
+ * something unwritten: row locks, active ranges, checksums).
+ *
+ * What is on disk changes by ring records only. Whoever wants a change appends a
+ * record and waits for its LSN; the ring writes records in batches and, when a
+ * batch is durable, applies it (apply.c) in the order of LSNs. The same code
+ * applies records at replay.
+ *
+ * Contexts. Fast paths run in map() and in bio completion and never sleep. All
+ * that may wait runs in work items, and simply waits:
+ *	io_wq		slow reads and writes, discards: hold row locks, wait for all below
+ *	settle_wq	ends of writes that failed somewhere, or with FUA: wait for member
+ *			changes and the ring
+ *	flush_wq	flush batches: wait for backends, ring and member changes
+ *	checkpoint_wq	checkpoints: wait for a flush and for pages
+ *	repair_wq	resync, scrub, freeing of deleted volumes: wait as io_wq does
+ *	ring_wq		ring batches: wait for backends, and for epochs, not for stamps
+ *	member_wq	epochs (superblocks only), then stamps (the ring)
+ * Each waits only for those below it and for bios. An item that waits for room in
+ * the ring holds no lock that a checkpoint needs.
+ *
+ * Locks, outermost first: pool->meta_sem, row lock, chunk->mutex, chunk->lock,
+ * pool->map_lock, pool->slot_lock, ring->lock. The last four are spinlocks;
+ * chunk->lock is taken in interrupts.
+ */
+#ifndef QBD_QBD_H
+#define QBD_QBD_H
+
+#include <linux/bio.h>
+#include <linux/completion.h>
+#include <linux/device-mapper.h>
+#include <linux/list.h>
+#include <linux/mempool.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <qbd/abi.h>
+#include <qbd/format.h>
+
+#include "compat.h"
+#include "ec.h"
+
+#define DM_MSG_PREFIX "qbd"
+
+#define QBD_MAX_RANGES	64	/* of a chunk */
+#define QBD_RANGE_BYTES	(1u << 20)	/* of user data, about */
+#define QBD_FAST_READ	(16u << 10)	/* verified in the completion up to here */
+
+struct qbd_pool;
+struct qbd_layer;
+
+/* Statistics of a backend that are errors; for people, never for decisions. */
+struct qbd_backend_stats {
+	atomic64_t read_errors;
+	atomic64_t write_errors;
+	atomic64_t csum_errors;
+	atomic64_t repaired;
+};
+
+/* Who has a slot. layer 0: nobody. */
+struct qbd_owner {
+	u32 layer;
+	u32 chunk;
+};
+
+/* What is known of a page of a backend's slot table. Guarded by slot_lock. */
+struct qbd_slot_page {
+	u64 lsn;
+	u64 seq;
+};
+
+/**
+ * struct qbd_backend - one block device of a pool
+ * @bdev: open; bdev.bdev is NULL while the device is absent
+ * @unflushed: a write completed since the last flush began
+ * @owners: who has each slot; NULL while the backend is absent
+ * @used: slots that cannot be given out: owned, reserved, or not yet quiet
+ * @slot_dirty: pages of the slot table to write
+ */
+struct qbd_backend {
+	struct qbd_pool *pool;
+	unsigned int index;
+	u64 same_host;		/* backends on its host, itself included */
+	struct qbd_bdev bdev;
+	char name[BDEVNAME_SIZE];
+	struct qbd_geometry geometry;
+	u64 super_seq;
+	void *super_buffer;
+	unsigned int unflushed;
+	atomic_t inflight;
+	u32 latency_ns;		/* of reads, smoothed */
+	struct qbd_backend_stats stats;
+
+	struct qbd_owner *owners;
+	unsigned long *used;
+	u32 nr_free;
+	u32 next;
+	struct qbd_slot_page *slot_pages;
+	unsigned long *slot_dirty;
+};
+
+/* A volume or layer table: small, whole in memory, the same on all backends. */
+struct qbd_table {
+	u32 type;
+	u32 nr_pages;
+	struct qbd_table_page {
+		u64 lsn;
+		u64 seq;
+		bool dirty;
+		u8 *payload;
+	} *pages;
+};
+
+/* A leg's place: what a map keeps for each, in one word so that it changes at once. */
+#define QBD_LEG_NONE	0ull
+
+static inline u64 qbd_leg_make(unsigned int backend, u32 slot, unsigned int state)
+{
+	return (u64)slot << 32 | backend << 8 | state;
+}
+
+static inline unsigned int qbd_leg_backend(u64 leg)
+{
+	return (leg >> 8) & 0xff;
+}
+
+static inline u32 qbd_leg_slot(u64 leg)
+{
+	return leg >> 32;
+}
+
+static inline unsigned int qbd_leg_state(u64 leg)
+{
+	return leg & 0xff;
+}
+
+/**
+ * struct qbd_map - where the legs of a chunk are
+ *
+ * One for each chunk that exists, 24 bytes and 8 a leg. Made and changed by
+ * apply.c under map_lock; insync and legs[] are read without.
+ */
+struct qbd_map {
+	u64 gen;
+	u64 insync;
+	u32 epoch;
+	u16 flags;
+	u8 nr_legs;
+	u64 legs[];
+};
+
+#define QBD_SEGMENTS		8	/* of a checksum page */
+#define QBD_SEGMENT_UNITS	(QBD_CSUMS_PER_PAGE / QBD_SEGMENTS)
+
+/*
+ * Checksums that are newer than their last durable record, of 126 units; csum.c
+ * tells what pending and captured are. users: writes in flight.
+ */
+struct qbd_pending {
+	DECLARE_BITMAP(pending, QBD_SEGMENT_UNITS);
+	DECLARE_BITMAP(captured, QBD_SEGMENT_UNITS);
+	u32 users;
+	u32 now[QBD_SEGMENT_UNITS];
+	u32 snap[QBD_SEGMENT_UNITS];
+};
+
+/**
+ * struct qbd_csum_page - one page of a chunk's checksum table
+ * @recorded: durable records' values, the page as it goes to disk
+ * @segments: what is newer. Guarded by chunk->lock, as all of it
+ */
+struct qbd_csum_page {
+	u64 lsn;
+	u64 seq;
+	bool dirty;
+	__le32 *recorded;
+	struct qbd_pending *segments[QBD_SEGMENTS];
+};
+
+/* About 1 MiB of a chunk. Guarded by chunk->lock. */
+struct qbd_range {
+	u64 lsn;		/* of its last record; 0 when not active */
+	u32 inflight;		/* writes */
+	u32 done_in;		/* number of the flush in or before which one ended */
+};
+
+/* Rows of a chunk that one request has for itself; others wait in order. */
+struct qbd_row_lock {
+	struct list_head list;
+	u32 first;
+	u32 last;
+	bool granted;
+	struct completion *wait;
+};
+
+/* A place in pool->named: of a chunk, or of a walk (chunk is NULL). */
+struct qbd_named {
+	struct list_head list;
+	struct qbd_chunk *chunk;
+};
+
+/**
+ * struct qbd_chunk - a chunk in use
+ * @map: NULL while the chunk does not exist; stays valid as long as this does
+ * @new_map: made for a record that will make the chunk
+ * @dead: freed; look it up again
+ * @mutex: its chunk records, and loading of its checksums
+ * @record_lsn: its last chunk record; the next one waits until it is in effect
+ * @lsn: the last record that named it; it is on pool->named while that may not
+ *	be in pages (both under named_lock)
+ */
+struct qbd_chunk {
+	struct qbd_layer *layer;
+	u32 number;
+	atomic_t refs;
+	bool dead;
+	bool used;
+	bool csum_damaged;	/* a copy of its table could not be read */
+	struct qbd_map *map;
+	struct qbd_map *new_map;
+
+	struct mutex mutex;
+	u64 record_lsn;
+	struct qbd_record record;
+
+	spinlock_t lock;
+	struct list_head row_locks;
+	struct qbd_csum_page **csums;	/* layer->csum_pages of them, NULL: not read */
+
+	struct qbd_named named;
+	u64 lsn;
+	struct list_head idle;
+	struct rcu_head rcu;
+	struct qbd_range ranges[];
+};
+
+/**
+ * struct qbd_layer - one generation of a volume's content
+ * @map: chunk number -> struct qbd_map
+ * @chunks: chunk number -> struct qbd_chunk
+ */
+struct qbd_layer {
+	struct qbd_pool *pool;
+	u32 number;
+	u32 volume;
+	u32 index;		/* in the layer table */
+	struct qbd_policy policy;
+	u64 sectors;
+	char tag[QBD_TAGS_SIZE];
+	u32 nr_chunks;
+	u32 rows;		/* of a chunk */
+	u32 range_rows;
+	u32 io_rows;		/* of one request, at most */
+	u32 nr_ranges;		/* of a chunk */
+	u32 csum_pages;		/* of a chunk */
+	u32 units;		/* of a row */
+	u32 block_size;
+	u32 block_pages;
+	u64 chunk_bytes;	/* of user data */
+	struct ec_code *code;	/* NULL for replicas */
+	struct xarray map;
+	struct xarray chunks;
+	u64 nr_allocated;
+	struct list_head dead;	/* of a removed volume, until the pool ends */
+};
+
+struct qbd_volume {
+	u32 index;		/* in the volume table */
+	struct qbd_volume_entry entry;
+	struct qbd_layer *top;
+	unsigned int users;	/* targets */
+	bool deleting;
+};
+
+/* One of the two batches of the ring. */
+struct qbd_batch {
+	u8 *blocks;
+	struct qbd_ring_block *heads;
+	unsigned int nr_blocks;		/* begun; the last may have room */
+	u64 last_lsn;
+};
+
+struct qbd_ring {
+	spinlock_t lock;
+	wait_queue_head_t wait;
+	struct work_struct work;
+	struct qbd_batch batch[2];
+	struct qbd_batch *open;		/* taking records; the other may be in flight */
+	u64 next_lsn;
+	u64 next_block;
+	u64 tail;		/* oldest block needed, as the next blocks will say */
+	u64 durable_tail;	/* as durable blocks say: what lies before is free */
+	u64 durable_lsn;	/* and applied */
+	u64 durable_block;	/* the one after it */
+	u32 capacity;
+	u32 max_named;		/* bounds, so that what must fit always does */
+	u32 max_ranges;
+	u32 max_pending;
+	int error;		/* no further record can be written */
+};
+
+/* A flush, FUA record or checkpoint counts these; abi.h tells what they are. */
+struct qbd_progress {
+	atomic64_t done;
+	atomic64_t todo;
+	atomic64_t bytes;
+	atomic64_t bad;
+	atomic64_t repaired;
+	bool running;
+	bool stop;
+};
+
+/* Waits for any number of bios; knows which backends failed. */
+struct qbd_wait {
+	atomic_t left;
+	struct completion done;
+	atomic64_t failed;
+};
+
+/* Writes metadata pages in groups. */
+struct qbd_pages {
+	u8 *buffers;
+	unsigned int nr;
+	u64 failed;
+	struct qbd_wait wait;
+};
+
+enum qbd_mode {
+	QBD_RW,
+	QBD_RO,
+	QBD_FAILED,	/* nothing more is written; see the log */
+};
+
+/* What a table line asks for. */
+struct qbd_features {
+	bool allow_degraded;
+	bool read_only;
+	u64 force_history;	/* tag of an epoch; 0: none */
+	unsigned int cache_mb;
+};
+
+/**
+ * struct qbd_pool - a pool
+ * @members: what the superblocks say; changed by member.c under member_lock
+ * @in: bitmap of backends that take part; written by member.c only
+ * @failing: failed a write and are still in: their epoch is being made
+ * @meta_sem: read: makes chunk, volume or layer records; write: keeps them away
+ */
+struct qbd_pool {
+	struct list_head list;
+	struct mapped_device *md;
+	unsigned int refs;		/* under the list's mutex */
+	bool started;		/* it was tried */
+	bool active;
+	enum qbd_mode mode;
+	u64 missing;		/* members that should be in and were not there */
+	struct mutex message_mutex;	/* one message at a time */
+
+	struct qbd_features features;
+
+	struct mutex member_lock;
+	struct qbd_super *super;	/* room for one, under member_lock */
+	struct qbd_membership members;
+	struct qbd_backend *backend[QBD_MAX_BACKENDS];
+	u64 in;
+	u64 failing;
+	struct work_struct member_work;
+	wait_queue_head_t member_wait;
+	u64 kept;			/* failed, but hold last current legs */
+	u64 member_wanted;		/* how often a failure was reported */
+	u64 member_done;		/* up to which of them all is settled */
+	struct qbd_membership *next_members;	/* room for one, under member_lock */
+	spinlock_t member_list_lock;
+
+	spinlock_t map_lock;
+	spinlock_t slot_lock;
+	struct xarray layers;
+	struct xarray volumes;		/* by index in the table */
+	struct mutex volume_mutex;	/* create, remove */
+	struct qbd_table volume_table;
+	struct qbd_table layer_table;
+	u64 nr_chunks;
+	struct list_head dead_layers;
+	struct rw_semaphore meta_sem;
+	bool stopping;
+
+	struct qbd_ring ring;
+
+	spinlock_t named_lock;
+	struct list_head named;
+	atomic_t nr_named;
+	atomic_t nr_ranges;		/* active */
+	atomic_t nr_pending;		/* checksum units */
+	struct list_head idle;		/* chunks to forget first; under named_lock */
+	unsigned int nr_idle;
+	struct work_struct reap_work;
+	struct qbd_shrinker shrinker;
+
+	struct mutex csum_mutex;	/* order of checksum records */
+	__le32 *csum_values;
+	u8 *table_payload;		/* under checkpoint_mutex */
+
+	u32 flush_number;		/* of the last flush that began */
+	spinlock_t flush_lock;
+	struct bio_list flush_bios;
+	struct mutex flush_mutex;	/* one flush at a time */
+	int flush_error;		/* rule 4: until all was written again */
+	struct work_struct flush_work;
+	struct delayed_work checkpoint_work;
+	struct mutex checkpoint_mutex;
+	struct qbd_pages checkpoint_pages;
+	bool checkpoint_left;
+	atomic64_t checkpoints;
+
+	struct work_struct resync_work;
+	struct work_struct scrub_work;
+	struct work_struct free_work;
+	struct qbd_progress resync;
+	wait_queue_head_t resync_wait;
+	struct qbd_progress scrub;
+	unsigned int resync_rate;	/* KiB/s; 0: no limit */
+	atomic64_t blocks_repaired;
+	atomic64_t blocks_lost;
+
+	struct workqueue_struct *io_wq;
+	struct workqueue_struct *settle_wq;
+	struct workqueue_struct *verify_wq;
+	struct workqueue_struct *flush_wq;
+	struct workqueue_struct *checkpoint_wq;
+	struct workqueue_struct *repair_wq;
+	struct workqueue_struct *ring_wq;
+	struct workqueue_struct *member_wq;
+	struct bio_set bios;
+	mempool_t pages;
+	mempool_t pendings;
+	mempool_t rows;
+	struct mutex pages_mutex;
+};
+
+static inline struct qbd_backend *qbd_backend_in(struct qbd_pool *pool, unsigned int i)
+{
+	return i < QBD_MAX_BACKENDS && (READ_ONCE(pool->in) & BIT_ULL(i)) ?
+	       pool->backend[i] : NULL;
+}
+
+/* A user's bio: dm's per-bio data. */
+struct qbd_io {
+	struct qbd_volume *volume;
+	struct bvec_iter iter;	/* as it came: completion advances the bio's own */
+	struct work_struct work;
+};
+
+static inline struct bio *qbd_io_bio(struct qbd_io *io)
+{
+	return dm_bio_from_per_bio_data(io, sizeof(*io));
+}
+
+/* backend.c */
+
+/**
+ * struct qbd_bio - a bio of the target's own, to one backend
+ * @done: called when it ended, maybe in an interrupt; puts the bio
+ * @leg: for whoever made it
+ */
+struct qbd_bio {
+	struct qbd_backend *backend;
+	void (*done)(struct qbd_bio *bio);
+	void *context;
+	unsigned int leg;
+	u64 start_ns;
+	struct bio bio;		/* last: the bioset adds its vectors */
+};
+
+void qbd_wait_init(struct qbd_wait *wait);
+void qbd_wait_add(struct qbd_wait *wait);
+void qbd_wait_end(struct qbd_wait *wait, u64 failed);
+u64 qbd_wait_for(struct qbd_wait *wait);
+struct qbd_backend *qbd_backend_open(struct qbd_pool *pool, const char *path,
+				     struct qbd_super *super, const char **error);
+struct qbd_backend *qbd_backend_open_empty(struct qbd_pool *pool, const char *path,
+					   const char **error);
+void qbd_backend_free(struct qbd_backend *b);
+struct qbd_bio *qbd_bio_alloc(struct qbd_backend *b, blk_opf_t opf, u64 offset,
+			      unsigned int nr_vecs, gfp_t gfp);
+void qbd_bio_submit(struct qbd_bio *bio);
+void qbd_backend_submit(struct qbd_backend *b, blk_opf_t opf, u64 offset, void *buffer,
+			unsigned int bytes, struct qbd_wait *wait);
+int qbd_backend_rw(struct qbd_backend *b, blk_opf_t opf, u64 offset, void *buffer,
+		   unsigned int bytes);
+u64 qbd_backend_flush(struct qbd_pool *pool, u64 which);
+
+static inline u64 qbd_backend_data(const struct qbd_backend *b, u32 slot, u64 offset)
+{
+	return b->geometry.data_start +
+	       (u64)slot * b->pool->members.extent_size + offset;
+}
+
+/* pages.c */
+
+int qbd_pages_init(struct qbd_pages *out);
+void qbd_pages_exit(struct qbd_pages *out);
+void *qbd_pages_next(struct qbd_pages *out);
+void qbd_pages_write(struct qbd_pages *out, struct qbd_backend *b, u64 start, void *raw,
+		     const struct qbd_page_id *id);
+u64 qbd_pages_send(struct qbd_pages *out);
+int qbd_table_init(struct qbd_table *table, u32 type, u32 nr_pages);
+void qbd_table_exit(struct qbd_table *table);
+void qbd_table_write(struct qbd_pool *pool, struct qbd_table *table, u64 which, bool all,
+		     struct qbd_pages *out);
+
+/* ring.c */
+int qbd_ring_init(struct qbd_pool *pool);
+void qbd_ring_exit(struct qbd_pool *pool);
+u64 qbd_ring_append(struct qbd_pool *pool, struct qbd_record *record);
+int qbd_ring_wait(struct qbd_pool *pool, u64 lsn);
+int qbd_ring_admit(struct qbd_pool *pool);
+int qbd_ring_record(struct qbd_pool *pool, struct qbd_record *record);
+void qbd_ring_position(struct qbd_pool *pool, u64 *lsn, u64 *block);
+void qbd_ring_advance(struct qbd_pool *pool, u64 block);
+void qbd_ring_tail(struct qbd_pool *pool, u64 block);
+void qbd_ring_start(struct qbd_pool *pool, u64 lsn, u64 block);
+void qbd_ring_fail(struct qbd_pool *pool, int error);
+
+/* apply.c */
+void qbd_apply(struct qbd_pool *pool, u64 lsn, const struct qbd_record *record);
+
+/* super.c */
+u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members, u64 which);
+
+/* member.c */
+void qbd_member_init(struct qbd_pool *pool);
+void qbd_member_fail(struct qbd_pool *pool, u64 which);
+int qbd_member_settle(struct qbd_pool *pool, u64 which);
+u64 qbd_member_wait_epoch(struct qbd_pool *pool, u64 which);
+int qbd_member_epoch(struct qbd_pool *pool, u64 out, u64 back);
+void qbd_member_next_epoch(struct qbd_membership *m, u64 out, u64 back);
+int qbd_member_stamp(struct qbd_pool *pool);
+
+/* readmit.c */
+int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path,
+		     const char **error);
+int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *path,
+		       const char **error);
+
+/* slots.c */
+int qbd_slots_alloc(struct qbd_backend *b);
+void qbd_slots_free(struct qbd_backend *b);
+int qbd_slots_read(struct qbd_backend *b, struct qbd_slot **entries);
+int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int nr,
+		     u64 *legs, unsigned int *got);
+void qbd_slots_set(struct qbd_backend *b, u32 slot, u32 layer, u32 chunk, u64 lsn);
+void qbd_slots_release(struct qbd_pool *pool, u64 leg);
+void qbd_slots_page(struct qbd_backend *b, u32 page, void *payload);
+void qbd_slots_write(struct qbd_backend *b, bool all, struct qbd_pages *out);
+void qbd_slots_sum(struct qbd_pool *pool, u64 *used, u64 *total);
+
+/* layer.c: layers and volumes */
+struct qbd_layer *qbd_layer_create(struct qbd_pool *pool, u32 index,
+				   const struct qbd_layer_entry *entry, const char *tag);
+void qbd_layer_destroy(struct qbd_layer *layer);
+int qbd_volumes_load(struct qbd_pool *pool);
+void qbd_volumes_exit(struct qbd_pool *pool);
+struct qbd_volume *qbd_volume_find(struct qbd_pool *pool, const char *name);
+int qbd_volume_create(struct qbd_pool *pool, struct qbd_volume_entry *entry,
+		      const char **error);
+int qbd_volume_remove(struct qbd_pool *pool, const char *name, const char **error);
+unsigned int qbd_pool_max_m(struct qbd_pool *pool);
+void qbd_free_deleted(struct work_struct *work);
+
+/* chunk.c */
+struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp);
+struct qbd_chunk *qbd_chunk_find(struct qbd_layer *layer, u32 number);
+struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp);
+void qbd_chunk_put(struct qbd_chunk *chunk);
+void qbd_chunk_reap(struct work_struct *work);
+void qbd_chunks_exit(struct qbd_pool *pool);
+void qbd_chunk_named(struct qbd_chunk *chunk, u64 lsn);
+void qbd_chunk_unnamed(struct qbd_chunk *chunk);
+bool qbd_chunk_try_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 first,
+			u32 last);
+void qbd_chunk_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 first, u32 last);
+void qbd_chunk_unlock(struct qbd_chunk *chunk, struct qbd_row_lock *lock);
+u32 qbd_chunk_current(const struct qbd_chunk *chunk);
+u32 qbd_chunk_writable(const struct qbd_chunk *chunk);
+bool qbd_chunk_settled(const struct qbd_chunk *chunk);
+void qbd_chunk_record(const struct qbd_chunk *chunk, struct qbd_record *r, u8 op);
+u64 qbd_chunk_stamp(struct qbd_chunk *chunk);
+bool qbd_chunk_try_ranges(struct qbd_chunk *chunk, u32 first, u32 last);
+void qbd_chunk_end_ranges(struct qbd_chunk *chunk, u32 first, u32 last);
+u64 qbd_chunk_append_ranges(struct qbd_chunk *chunk, u64 gen, u32 first, u32 last);
+int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last);
+int qbd_chunk_free(struct qbd_chunk *chunk);
+
+/* csum.c */
+bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last);
+u32 qbd_csum_get(const struct qbd_chunk *chunk, u32 unit);
+void qbd_csum_set(struct qbd_chunk *chunk, u32 unit, u32 value);
+bool qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last, gfp_t gfp);
+void qbd_csum_unreserve(struct qbd_chunk *chunk, u32 first, u32 last);
+int qbd_csum_fresh(struct qbd_chunk *chunk);
+int qbd_csum_load_made(struct qbd_chunk *chunk);
+int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
+		    const __le32 *values);
+int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last);
+bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit);
+bool qbd_csum_check(struct qbd_chunk *chunk);
+void qbd_csum_drop(struct qbd_chunk *chunk);
+void qbd_csum_capture(struct qbd_chunk *chunk);
+u64 qbd_csum_append(struct qbd_chunk *chunk);
+u64 qbd_csum_append_units(struct qbd_chunk *chunk, u32 first, u32 last);
+void qbd_csum_record(struct qbd_chunk *chunk, u32 unit, u32 value);
+void qbd_csum_apply(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
+		    const __le32 *values);
+bool qbd_csum_unwritten(struct qbd_chunk *chunk);
+void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_pages *out);
+bool qbd_csum_all_holes(struct qbd_chunk *chunk);
+u32 qbd_csum_block(const struct qbd_chunk *chunk, u64 gen, u32 row, u32 leg,
+		   struct page *const *pages);
+
+/* rows.c */
+
+/* Who waits for a write that is no user's. */
+struct qbd_waiter {
+	struct completion done;
+	blk_status_t status;
+};
+
+/**
+ * struct qbd_rows - blocks of some rows, all legs, in the target's own pages
+ * @pages: block_pages pages of leg l, row r at [(l * nr + r) * block_pages]; a
+ *	replicas chunk has leg 0 only
+ * @csums: of leg l, row r at [l * nr + r]
+ * @have: blocks that hold their right content, a mask of legs a row
+ * @write: blocks that a write changes, likewise; for replicas a bit a leg
+ * @bad: current legs whose block was wrong or unreadable
+ * @want: blocks that are being read or mended
+ * @lock: of the rows, while a write of them is in flight
+ * @io: the user's bio, if it is one
+ */
+struct qbd_rows {
+	struct qbd_chunk *chunk;
+	u32 first;
+	u32 nr;
+	u32 nr_legs;
+	unsigned int nr_pages;
+	bool pooled;
+	bool any_bad;
+	bool fua;
+	u32 lost;		/* blocks that reconcile gave up */
+	struct page **pages;
+	u32 *csums;
+	u32 *have;
+	u32 *write;
+	u32 *bad;
+	u32 *want;
+
+	atomic_t left;
+	atomic64_t failed;
+	void (*done)(struct qbd_rows *rows);
+	struct completion *wait;
+	struct bio_list bios;
+
+	struct qbd_row_lock lock;
+	struct qbd_io *io;
+	struct qbd_waiter *waiter;
+	struct work_struct work;
+};
+
+size_t qbd_rows_max(void);
+struct qbd_rows *qbd_rows_alloc(struct qbd_chunk *chunk, u32 first, u32 nr, gfp_t gfp);
+void qbd_rows_free(struct qbd_rows *rows);
+void qbd_rows_csums(struct qbd_rows *rows);
+void qbd_rows_zero(struct qbd_rows *rows, u32 leg, u32 row);
+void qbd_rows_sum(struct qbd_rows *rows, u32 leg, u32 row);
+bool qbd_rows_verify(struct qbd_rows *rows, u32 leg, u32 row);
+void qbd_rows_encode(struct qbd_rows *rows, u32 row, u32 nr);
+bool qbd_rows_submit(struct qbd_rows *rows, blk_opf_t opf, const u32 *masks, u32 legs,
+		     gfp_t gfp);
+u64 qbd_rows_io(struct qbd_rows *rows, blk_opf_t opf, const u32 *masks, u32 legs);
+u32 qbd_rows_nearest(const struct qbd_chunk *chunk, u32 legs);
+void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row);
+int qbd_rows_read(struct qbd_rows *rows, u32 row, u32 nr, u32 want);
+unsigned int qbd_rows_repair(struct qbd_rows *rows);
+
+static inline struct page **qbd_rows_block(struct qbd_rows *rows, u32 leg, u32 row)
+{
+	return rows->pages + (size_t)(leg * rows->nr + row) * rows->chunk->layer->block_pages;
+}
+
+static inline u32 *qbd_rows_csum(struct qbd_rows *rows, u32 leg, u32 row)
+{
+	return &rows->csums[leg * rows->nr + row];
+}
+
+/* read.c, write.c, discard.c */
+int qbd_read_map(struct qbd_io *io);
+int qbd_write_map(struct qbd_io *io);
+int qbd_write_zeros(struct qbd_layer *layer, sector_t sector, u64 bytes);
+int qbd_discard_map(struct qbd_io *io);
+
+/* flush.c */
+int qbd_named_each(struct qbd_pool *pool, int (*fn)(struct qbd_chunk *chunk, void *context),
+		   void *context);
+void qbd_flush_init(struct qbd_pool *pool);
+int qbd_flush(struct qbd_pool *pool);
+void qbd_flush_bio(struct qbd_pool *pool, struct bio *bio);
+int qbd_checkpoint(struct qbd_pool *pool);
+void qbd_checkpoint_soon(struct qbd_pool *pool);
+void qbd_checkpoint_idle(struct qbd_pool *pool);
+
+/* super.c */
+int qbd_history_check(struct qbd_pool *pool, const struct qbd_super *supers, u64 present,
+		      u64 *missing, const char **error);
+bool qbd_epoch_known(const struct qbd_membership *m, struct qbd_epoch epoch);
+u64 qbd_same_host(const struct qbd_membership *m, unsigned int index);
+
+/* activate.c */
+int qbd_activate(struct qbd_pool *pool, u64 missing);
+
+/* reconcile.c */
+int qbd_reconcile(struct qbd_chunk *chunk, u32 first, u32 nr, bool replay);
+
+/* resync.c, scrub.c */
+int qbd_chunks_each(struct qbd_pool *pool,
+		    bool (*wanted)(struct qbd_pool *pool, const struct qbd_map *map),
+		    int (*fn)(struct qbd_chunk *chunk));
+u64 qbd_chunks_count(struct qbd_pool *pool,
+		     bool (*wanted)(struct qbd_pool *pool, const struct qbd_map *map));
+void qbd_resync_work(struct work_struct *work);
+void qbd_scrub_work(struct work_struct *work);
+
+/* pool.c */
+struct qbd_pool *qbd_pool_find(struct mapped_device *md);
+struct qbd_pool *qbd_pool_create(struct mapped_device *md);
+int qbd_pool_start(struct qbd_pool *pool);
+void qbd_pool_stop(struct qbd_pool *pool);
+void qbd_pool_put(struct qbd_pool *pool);
+int qbd_pool_init(void);
+void qbd_pool_exit(void);
+
+/* message.c */
+int qbd_pool_message(struct qbd_pool *pool, unsigned int argc, char **argv, char *result,
+		     unsigned int maxlen);
+void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen);
+void qbd_volume_status(struct qbd_volume *v, char *result, unsigned int maxlen);
+
+#endif

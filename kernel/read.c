@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reads.
+ *
+ * The fast path, in map(), splits a bio by leg, one bio a leg for contiguous
+ * blocks, into the caller's own pages; it takes no lock while it reads. It works
+ * with the checksums as they were when it began. Small reads are checked where
+ * they end, larger ones in a worker.
+ *
+ * A block that does not match may be one that was being written meanwhile, so
+ * nobody is blamed for it: the whole bio goes the slow way, which locks the rows,
+ * looks at the checksums again, reads into the target's own pages, rebuilds what
+ * is wrong or gone, and mends it on its backend (rules 7 and 9). Reads that are
+ * not of whole blocks, or of chunks with data legs missing, go there at once.
+ *
+ * A chunk that does not exist, and a hole, are zeros without I/O.
+ */
+#include <linux/highmem.h>
+#include <linux/slab.h>
+
+#include "qbd.h"
+
+struct read {
+	struct qbd_io *io;
+	struct qbd_chunk *chunk;
+	u64 gen;
+	atomic_t left;
+	bool failed;
+	struct work_struct work;
+	u32 first_block;	/* of the chunk */
+	u32 nr;
+	u32 csums[];
+};
+
+static void read_slow_work(struct work_struct *work);
+
+static void read_defer(struct qbd_io *io)
+{
+	INIT_WORK(&io->work, read_slow_work);
+	queue_work(io->volume->top->pool->io_wq, &io->work);
+}
+
+/* Calls @fn for the pieces of @bytes of a bio from @iter on, which moves on. */
+#define for_each_piece(bv, bio, iter, left, bytes)				\
+	for (left = (bytes);							\
+	     left && ((bv) = bio_iter_iovec(bio, iter),				\
+		      (bv).bv_len = min_t(u32, (bv).bv_len, left), true);	\
+	     left -= (bv).bv_len, bio_advance_iter_single(bio, &(iter), (bv).bv_len))
+
+static void zero_piece(struct bio *bio, struct bvec_iter *iter, u32 bytes)
+{
+	struct bio_vec bv;
+	u32 left;
+
+	for_each_piece(bv, bio, *iter, left, bytes)
+		memzero_bvec(&bv);
+}
+
+static bool block_matches(const struct read *r, struct bio *bio, struct bvec_iter *iter,
+			  u32 block, u32 csum)
+{
+	const struct qbd_layer *layer = r->chunk->layer;
+	u32 k = layer->policy.k, left, crc;
+	struct bio_vec bv;
+
+	crc = qbd_csum_seed(layer->number, r->chunk->number, r->gen, block / k,
+			    layer->code ? block % k : 0);
+	for_each_piece(bv, bio, *iter, left, layer->block_size) {
+		void *data = bvec_kmap_local(&bv);
+
+		crc = crc32c(crc, data, bv.bv_len);
+		kunmap_local(data);
+	}
+	return qbd_csum_finish(crc) == csum;
+}
+
+static void read_end(struct read *r)
+{
+	struct qbd_io *io = r->io;
+	struct bio *bio = qbd_io_bio(io);
+	struct bvec_iter iter = io->iter;
+	bool good = !r->failed;
+	u32 i;
+
+	for (i = 0; i < r->nr && good; i++) {
+		if (r->csums[i] == QBD_CSUM_HOLE)
+			bio_advance_iter(bio, &iter, r->chunk->layer->block_size);
+		else
+			good = block_matches(r, bio, &iter, r->first_block + i, r->csums[i]);
+	}
+	qbd_chunk_put(r->chunk);
+	kfree(r);
+	if (good)
+		bio_endio(bio);
+	else
+		read_defer(io);
+}
+
+static void read_end_work(struct work_struct *work)
+{
+	read_end(container_of(work, struct read, work));
+}
+
+static void read_done(struct read *r)
+{
+	if (r->nr * r->chunk->layer->block_size <= QBD_FAST_READ) {
+		read_end(r);
+		return;
+	}
+	/* Summing takes long: not in an interrupt. */
+	INIT_WORK(&r->work, read_end_work);
+	queue_work(r->chunk->layer->pool->verify_wq, &r->work);
+}
+
+static void read_bio_done(struct qbd_bio *qb)
+{
+	struct read *r = qb->context;
+
+	if (qb->bio.bi_status)
+		WRITE_ONCE(r->failed, true);
+	bio_put(&qb->bio);
+	if (atomic_dec_and_test(&r->left))
+		read_done(r);
+}
+
+/* A run of blocks of one leg that is being put together. */
+struct run {
+	struct qbd_bio *qb;
+	u64 end;		/* on the backend */
+};
+
+/* Adds a block's pages to its leg's bio. Return: false when out of memory. */
+static bool run_add(struct read *r, struct run *run, u64 place, u64 offset, struct bio *bio,
+		    struct bvec_iter *iter, struct bio_list *list)
+{
+	const struct qbd_layer *layer = r->chunk->layer;
+	struct qbd_backend *b = layer->pool->backend[qbd_leg_backend(place)];
+	u64 at = qbd_backend_data(b, qbd_leg_slot(place), offset);
+	struct bio_vec bv;
+	u32 left;
+
+	for_each_piece(bv, bio, *iter, left, layer->block_size) {
+		if (!run->qb || run->end != at ||
+		    bio_add_page(&run->qb->bio, bv.bv_page, bv.bv_len, bv.bv_offset) !=
+		    bv.bv_len) {
+			unsigned int blocks = DIV_ROUND_UP(r->nr, layer->policy.k);
+
+			run->qb = qbd_bio_alloc(b, REQ_OP_READ, at,
+						blocks * layer->block_pages * 2, GFP_NOWAIT);
+			if (!run->qb)
+				return false;
+			bio_list_add(list, &run->qb->bio);
+			__bio_add_page(&run->qb->bio, bv.bv_page, bv.bv_len, bv.bv_offset);
+		}
+		at += bv.bv_len;
+		run->end = at;
+	}
+	return true;
+}
+
+/* Are all pieces of a bio whole sectors: so that any of them can end a bio? */
+static bool pieces_aligned(struct bio *bio, struct bvec_iter iter)
+{
+	struct bio_vec bv;
+	u32 left, all = 0;
+
+	for_each_piece(bv, bio, iter, left, iter.bi_size)
+		all |= bv.bv_len | bv.bv_offset;
+	return !(all & (SECTOR_SIZE - 1));
+}
+
+static struct read *read_new(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
+{
+	const struct qbd_layer *layer = chunk->layer;
+	u32 nr = io->iter.bi_size >> layer->policy.block_shift;
+	struct read *r = kmalloc(struct_size(r, csums, nr), GFP_NOWAIT | __GFP_NOWARN);
+	unsigned long flags;
+	u32 units = layer->units, k = layer->policy.k, i, first, last;
+
+	if (!r)
+		return NULL;
+	r->io = io;
+	r->chunk = chunk;
+	r->failed = false;
+	r->first_block = in_chunk >> layer->policy.block_shift;
+	r->nr = nr;
+	first = r->first_block / k * units;
+	last = (r->first_block + nr - 1) / k * units + units - 1;
+
+	spin_lock_irqsave(&chunk->lock, flags);
+	if (chunk->dead || !chunk->map || !qbd_csum_loaded(chunk, first, last)) {
+		spin_unlock_irqrestore(&chunk->lock, flags);
+		kfree(r);
+		return NULL;
+	}
+	r->gen = chunk->map->gen;
+	for (i = 0; i < nr; i++) {
+		u32 block = r->first_block + i;
+
+		r->csums[i] = qbd_csum_get(chunk, block / k * units +
+					   (layer->code ? block % k : 0));
+		/* Explicit zeros are rare; lost blocks are errors: both the slow way. */
+		if (r->csums[i] < QBD_CSUM_STATES && r->csums[i] != QBD_CSUM_HOLE)
+			nr = 0;
+	}
+	spin_unlock_irqrestore(&chunk->lock, flags);
+	if (nr)
+		return r;
+	kfree(r);
+	return NULL;
+}
+
+/* The fast path. Return: false when it cannot be; nothing was done. */
+static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
+{
+	const struct qbd_layer *layer = chunk->layer;
+	u32 k = layer->policy.k, current_legs = qbd_chunk_current(chunk), i, leg;
+	struct run runs[QBD_MAX_K] = {};
+	struct bio *bio = qbd_io_bio(io), *part;
+	struct bvec_iter iter = io->iter;
+	struct bio_list list;
+	struct read *r;
+
+	if ((in_chunk | iter.bi_size) & (layer->block_size - 1) || !current_legs ||
+	    (layer->code && (~current_legs & (BIT(k) - 1))) || !pieces_aligned(bio, iter))
+		return false;
+	r = read_new(io, chunk, in_chunk);
+	if (!r)
+		return false;
+	bio_list_init(&list);
+	leg = layer->code ? 0 : qbd_rows_nearest(chunk, current_legs);
+	for (i = 0; i < r->nr; i++) {
+		u32 block = r->first_block + i;
+
+		if (layer->code)
+			leg = block % k;
+		if (r->csums[i] == QBD_CSUM_HOLE)
+			zero_piece(bio, &iter, layer->block_size);
+		else if (!run_add(r, &runs[layer->code ? leg : 0],
+				  READ_ONCE(chunk->map->legs[leg]),
+				  (u64)(block / k) * layer->block_size, bio, &iter, &list))
+			goto no_memory;
+	}
+
+	atomic_set(&r->left, 1);
+	while ((part = bio_list_pop(&list))) {
+		struct qbd_bio *qb = container_of(part, struct qbd_bio, bio);
+
+		qb->done = read_bio_done;
+		qb->context = r;
+		atomic_inc(&r->left);
+		qbd_bio_submit(qb);
+	}
+	if (atomic_dec_and_test(&r->left))
+		read_done(r);
+	return true;
+
+no_memory:
+	while ((part = bio_list_pop(&list)))
+		bio_put(part);
+	kfree(r);
+	return false;
+}
+
+/* The slow path */
+
+static void copy_out(struct qbd_rows *rows, struct bio *bio, struct bvec_iter iter, u64 at)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 k = layer->policy.k;
+
+	while (iter.bi_size) {
+		struct bio_vec bv = bio_iter_iovec(bio, iter);
+		u32 block = at >> layer->policy.block_shift;
+		u32 in_block = at & (layer->block_size - 1);
+		u32 n = min_t(u32, bv.bv_len, PAGE_SIZE - offset_in_page(in_block));
+		struct page *page = qbd_rows_block(rows, block % k, block / k)
+					[in_block >> PAGE_SHIFT];
+		void *to;
+
+		bv.bv_len = n;
+		to = bvec_kmap_local(&bv);
+		memcpy(to, page_address(page) + offset_in_page(in_block), n);
+		kunmap_local(to);
+		bio_advance_iter_single(bio, &iter, n);
+		at += n;
+	}
+}
+
+/* The data legs of a row of which a read of @bytes from @offset wants something. */
+static u32 read_wants(const struct qbd_layer *layer, u32 row, u64 offset, u32 bytes)
+{
+	u32 k = layer->policy.k, want = 0, l;
+
+	for (l = 0; l < k; l++) {
+		u64 start = (u64)(row * k + l) << layer->policy.block_shift;
+
+		if (start + layer->block_size > offset && start < offset + bytes)
+			want |= BIT(l);
+	}
+	return want;
+}
+
+static int read_rows(struct qbd_chunk *chunk, struct bio *bio, struct bvec_iter iter,
+		     u64 in_chunk)
+{
+	const struct qbd_layer *layer = chunk->layer;
+	u32 k = layer->policy.k, row_bytes = k * layer->block_size, block, row, nr;
+	u32 first = div_u64(in_chunk, row_bytes);
+	u32 last = div_u64(in_chunk + iter.bi_size - 1, row_bytes);
+	u32 units = layer->units;
+	struct qbd_rows *rows = qbd_rows_alloc(chunk, first, last - first + 1, GFP_NOIO);
+	u64 offset = in_chunk - (u64)first * row_bytes;
+	bool compared = false;
+	int err;
+
+	qbd_chunk_lock(chunk, &rows->lock, first, last);
+	err = chunk->dead ? -EAGAIN :
+	      qbd_csum_load(chunk, first * units, (last + 1) * units - 1);
+again:
+	if (!err) {
+		qbd_rows_csums(rows);
+		for (row = 0; row < rows->nr; row += nr) {
+			u32 want = read_wants(layer, row, offset, iter.bi_size);
+
+			nr = 1;
+			while (row + nr < rows->nr &&
+			       read_wants(layer, row + nr, offset, iter.bi_size) == want)
+				nr++;
+			if (qbd_rows_read(rows, row, nr, want))
+				err = -EIO;
+		}
+	}
+	/* Maybe it is our table that is old, not the data that is bad. */
+	if (rows->any_bad && err != -EAGAIN && !compared) {
+		compared = true;
+		if (qbd_csum_compare(chunk, first * units)) {
+			memset(rows->have, 0, rows->nr * sizeof(u32));
+			memset(rows->bad, 0, rows->nr * sizeof(u32));
+			rows->any_bad = false;
+			err = 0;
+			goto again;
+		}
+	}
+	for (block = offset >> layer->policy.block_shift;
+	     !err && block <= (offset + iter.bi_size - 1) >> layer->policy.block_shift; block++)
+		if (*qbd_rows_csum(rows, block % k, block / k) == QBD_CSUM_LOST)
+			err = -EIO;
+	if (!err)
+		copy_out(rows, bio, iter, offset);
+	if (rows->any_bad)
+		qbd_rows_repair(rows);
+	qbd_chunk_unlock(chunk, &rows->lock);
+	qbd_rows_free(rows);
+	return err;
+}
+
+static void read_slow_work(struct work_struct *work)
+{
+	struct qbd_io *io = container_of(work, struct qbd_io, work);
+	struct qbd_layer *layer = io->volume->top;
+	struct bio *bio = qbd_io_bio(io);
+	struct qbd_chunk *chunk;
+	u64 in_chunk;
+	u32 number;
+	int err;
+
+	number = div64_u64_rem(io->iter.bi_sector << SECTOR_SHIFT, layer->chunk_bytes, &in_chunk);
+	do {
+		struct bvec_iter iter = io->iter;
+
+		chunk = qbd_chunk_get(layer, number, GFP_NOIO);
+		if (!chunk) {
+			err = -ENOMEM;
+			break;
+		}
+		err = 0;
+		if (!READ_ONCE(chunk->map))
+			zero_piece(bio, &iter, iter.bi_size);
+		else
+			err = read_rows(chunk, bio, iter, in_chunk);
+		qbd_chunk_put(chunk);
+	} while (err == -EAGAIN);
+	if (err == -EIO)
+		DMERR_LIMIT("%s: volume %u chunk %u: cannot read %u bytes at %llu",
+			    layer->pool->members.pool_name, layer->volume, number,
+			    io->iter.bi_size, in_chunk);
+	bio->bi_status = errno_to_blk_status(err);
+	bio_endio(bio);
+}
+
+/**
+ * qbd_read_map - a user's read
+ */
+int qbd_read_map(struct qbd_io *io)
+{
+	struct qbd_layer *layer = io->volume->top;
+	struct bio *bio = qbd_io_bio(io);
+	struct bvec_iter iter = io->iter;
+	struct qbd_chunk *chunk;
+	bool fast = false;
+	u64 in_chunk;
+	u32 number;
+
+	number = div64_u64_rem(iter.bi_sector << SECTOR_SHIFT, layer->chunk_bytes, &in_chunk);
+	chunk = qbd_chunk_find(layer, number);
+	if (chunk) {
+		fast = read_fast(io, chunk, in_chunk);
+		/* A fast read has its own reference until it ends. */
+		if (!fast)
+			qbd_chunk_put(chunk);
+	} else if (!xa_load(&layer->map, number)) {
+		zero_piece(bio, &iter, iter.bi_size);
+		bio_endio(bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	if (!fast)
+		read_defer(io);
+	return DM_MAPIO_SUBMITTED;
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Backends that come back: the same one (readd), or an empty device in its place
+ * (replace).
+ *
+ * Until the end it is a suspect (rule 3): nothing reads it, and its tables,
+ * records and chunks count for nothing. In this order:
+ *	1. a device of the same backend: its slot table is read. Every leg of it
+ *	   that is in insync, but whose entry there is not exactly what the pool
+ *	   says, leaves insync, durably. An empty device: every leg of the old one
+ *	   leaves insync and its slot, durably.
+ *	2. its slot, volume and layer tables are written from the pool's, and flushed
+ *	3. a new epoch says that it is in, durable on all that are in
+ *	4. resync fills what is not in insync
+ * A crash before 3 leaves it out, with tables that nobody reads; after 3 it is in
+ * and resync goes on.
+ *
+ * From before 1 until after 3 no chunk, volume or layer record is made by anyone
+ * (meta_sem), but for stamps of backends that fail meanwhile: those apply to its
+ * tables too, and are in the ring with LSNs above its pages'.
+ *
+ * Model: tests/model/members.pml.
+ */
+#include <linux/slab.h>
+#include <linux/uuid.h>
+
+#include "qbd.h"
+
+/* The pool's map has no leg on @index any more: its device will be another one. */
+static int forget_legs(struct qbd_pool *pool, unsigned int index)
+{
+	struct qbd_layer *layer;
+	struct qbd_map *map;
+	unsigned long i, n;
+
+	xa_for_each(&pool->layers, i, layer) {
+		for (n = 0;; n++) {
+			struct qbd_chunk *chunk;
+			bool has = false;
+			unsigned int l;
+			int err;
+
+			spin_lock(&pool->map_lock);
+			map = xa_find(&layer->map, &n, ULONG_MAX, XA_PRESENT);
+			for (l = 0; map && l < map->nr_legs; l++)
+				has |= map->legs[l] != QBD_LEG_NONE &&
+				       qbd_leg_backend(map->legs[l]) == index;
+			has |= map && (map->insync & BIT_ULL(index));
+			spin_unlock(&pool->map_lock);
+			if (!map)
+				break;
+			if (!has)
+				continue;
+			err = qbd_ring_admit(pool);
+			if (err)
+				return err;
+			chunk = qbd_chunk_get(layer, n, GFP_NOIO);
+			if (!chunk)
+				return -ENOMEM;
+			mutex_lock(&chunk->mutex);
+			qbd_ring_wait(pool, chunk->record_lsn);
+			if (chunk->map && !chunk->dead) {
+				struct qbd_record *r = &chunk->record;
+
+				qbd_chunk_record(chunk, r, QBD_CHUNK_STAMP);
+				r->insync &= READ_ONCE(pool->in);
+				for (l = 0; l < r->nr_legs; l++)
+					if (r->legs[l].backend == index)
+						r->legs[l].state = QBD_SLOT_FREE;
+				chunk->record_lsn = qbd_ring_append(pool, r);
+				err = qbd_ring_wait(pool, chunk->record_lsn);
+			}
+			mutex_unlock(&chunk->mutex);
+			qbd_chunk_put(chunk);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+/*
+ * A leg of the pool's map on a returning backend is current only if the backend's
+ * own entry is equal to what the pool says; it is found in @entries. Whatever is
+ * not leaves insync. Legs that no table named, because the backend was absent at
+ * activation, are found here.
+ */
+static int compare_legs(struct qbd_backend *b, const struct qbd_slot *entries)
+{
+	struct qbd_pool *pool = b->pool;
+	u32 slot;
+
+	for (slot = 0; slot < b->geometry.nr_slots; slot++) {
+		const struct qbd_slot *e = &entries[slot];
+		struct qbd_layer *layer = e->state ? xa_load(&pool->layers, e->layer) : NULL;
+		struct qbd_map *map;
+
+		if (!layer)
+			continue;
+		spin_lock(&pool->map_lock);
+		map = xa_load(&layer->map, e->chunk);
+		if (map && map->gen == e->gen && e->leg < map->nr_legs &&
+		    map->legs[e->leg] == QBD_LEG_NONE)
+			map->legs[e->leg] = qbd_leg_make(b->index, slot, QBD_SLOT_LIVE);
+		spin_unlock(&pool->map_lock);
+	}
+	return 0;
+}
+
+/* Legs on @b that are in insync but whose entry differs, or that are nowhere. */
+static int drop_stale(struct qbd_backend *b, const struct qbd_slot *entries)
+{
+	struct qbd_pool *pool = b->pool;
+	struct qbd_layer *layer;
+	struct qbd_map *map;
+	unsigned long i, n;
+	int err;
+
+	xa_for_each(&pool->layers, i, layer) {
+		for (n = 0;; n++) {
+			struct qbd_chunk *chunk;
+			bool stale = false;
+			unsigned int l;
+
+			spin_lock(&pool->map_lock);
+			map = xa_find(&layer->map, &n, ULONG_MAX, XA_PRESENT);
+			if (map && (map->insync & BIT_ULL(b->index))) {
+				stale = true;
+				for (l = 0; l < map->nr_legs; l++) {
+					u64 leg = map->legs[l];
+					const struct qbd_slot *e;
+
+					if (!qbd_leg_state(leg) || qbd_leg_backend(leg) != b->index ||
+					    qbd_leg_slot(leg) >= b->geometry.nr_slots)
+						continue;
+					e = &entries[qbd_leg_slot(leg)];
+					stale = e->layer != layer->number || e->chunk != n ||
+						e->gen != map->gen || e->epoch != map->epoch ||
+						e->insync != map->insync || e->leg != l ||
+						e->state != QBD_SLOT_LIVE;
+				}
+			}
+			spin_unlock(&pool->map_lock);
+			if (!map)
+				break;
+			if (!stale)
+				continue;
+			chunk = qbd_chunk_get(layer, n, GFP_NOIO);
+			if (!chunk)
+				return -ENOMEM;
+			mutex_lock(&chunk->mutex);
+			qbd_ring_wait(pool, chunk->record_lsn);
+			qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_STAMP);
+			chunk->record.insync &= READ_ONCE(pool->in);
+			chunk->record_lsn = qbd_ring_append(pool, &chunk->record);
+			err = qbd_ring_wait(pool, chunk->record_lsn);
+			mutex_unlock(&chunk->mutex);
+			qbd_chunk_put(chunk);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+/* The slots of @b are those that the pool's map says. */
+static void own_slots(struct qbd_backend *b)
+{
+	struct qbd_pool *pool = b->pool;
+	struct qbd_layer *layer;
+	struct qbd_map *map;
+	unsigned long i, n;
+	unsigned int l;
+
+	xa_for_each(&pool->layers, i, layer) {
+		for (n = 0;; n++) {
+			spin_lock(&pool->map_lock);
+			map = xa_find(&layer->map, &n, ULONG_MAX, XA_PRESENT);
+			for (l = 0; map && l < map->nr_legs; l++) {
+				u64 leg = map->legs[l];
+
+				if (qbd_leg_state(leg) && qbd_leg_backend(leg) == b->index &&
+				    qbd_leg_slot(leg) < b->geometry.nr_slots)
+					qbd_slots_set(b, qbd_leg_slot(leg), layer->number, n, 0);
+			}
+			spin_unlock(&pool->map_lock);
+			if (!map)
+				break;
+		}
+	}
+}
+
+/* Steps 1 to 3 of coming back: tables written and flushed, then the epoch. */
+static int let_in(struct qbd_backend *b, const char **error)
+{
+	struct qbd_pool *pool = b->pool;
+	u64 bit = BIT_ULL(b->index);
+	struct qbd_pages pages;
+	unsigned int i;
+	int err;
+
+	*error = "Out of memory";
+	err = qbd_pages_init(&pages);
+	if (err)
+		return err;
+	own_slots(b);
+	mutex_lock(&pool->checkpoint_mutex);
+	/* A seq above any that it has: what it has is not to win over this. */
+	for (i = 0; i < DIV_ROUND_UP(b->geometry.nr_slots, QBD_SLOTS_PER_PAGE); i++)
+		b->slot_pages[i].lsn = max(b->slot_pages[i].lsn, pool->ring.durable_lsn);
+	qbd_slots_write(b, true, &pages);
+	qbd_table_write(pool, &pool->volume_table, bit, true, &pages);
+	qbd_table_write(pool, &pool->layer_table, bit, true, &pages);
+	*error = "Cannot write the backend's tables";
+	err = qbd_pages_send(&pages) ? -EIO : 0;
+	mutex_unlock(&pool->checkpoint_mutex);
+	WRITE_ONCE(b->unflushed, 1);
+	if (!err)
+		err = qbd_backend_flush(pool, bit) ? -EIO : 0;
+	if (!err) {
+		*error = "Cannot make a new epoch";
+		mutex_lock(&pool->member_lock);
+		err = qbd_member_epoch(pool, 0, bit);
+		mutex_unlock(&pool->member_lock);
+	}
+	qbd_pages_exit(&pages);
+	return err;
+}
+
+/**
+ * qbd_member_readd - let a backend that was out in again
+ * @path: its device
+ *
+ * Sleeps, long. Context: no lock. Return: 0, or an error and what it was.
+ */
+int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path,
+		     const char **error)
+{
+	struct qbd_slot *entries = NULL;
+	struct qbd_backend *b, *old;
+	struct qbd_super *super;
+	int err = -EINVAL;
+
+	*error = "No such backend in this pool";
+	if (index >= QBD_MAX_BACKENDS || pool->members.members[index].state == QBD_MEMBER_NONE)
+		return err;
+	*error = "Backend is in";
+	if (pool->members.members[index].state == QBD_MEMBER_IN)
+		return err;
+	super = kmalloc(sizeof(*super), GFP_KERNEL);
+	if (!super)
+		return -ENOMEM;
+	old = pool->backend[index];
+	/* The device may be the one that is still open: close it first. */
+	pool->backend[index] = NULL;
+	qbd_backend_free(old);
+	b = qbd_backend_open(pool, path, super, error);
+	if (IS_ERR(b)) {
+		err = PTR_ERR(b);
+		goto out;
+	}
+	*error = "Device is not that backend of this pool";
+	if (memcmp(super->pool.pool_uuid, pool->members.pool_uuid, 16) || b->index != index ||
+	    memcmp(super->geometry.uuid, pool->members.members[index].uuid, 16)) {
+		err = -EINVAL;
+		goto free;
+	}
+	*error = "Cannot read the backend's slot table";
+	err = qbd_slots_alloc(b);
+	if (!err)
+		err = qbd_slots_read(b, &entries);
+	if (err)
+		goto free;
+	b->same_host = qbd_same_host(&pool->members, index);
+
+	down_write(&pool->meta_sem);
+	pool->backend[index] = b;
+	/* One whose last epoch is out of our history is resynchronised whole. */
+	if (!qbd_epoch_known(&pool->members, super->pool.epochs[0]))
+		memset(entries, 0, (size_t)b->geometry.nr_slots * sizeof(*entries));
+	err = compare_legs(b, entries);
+	*error = "Cannot record which legs are stale";
+	if (!err)
+		err = drop_stale(b, entries);
+	if (!err)
+		err = let_in(b, error);
+	if (err)
+		pool->backend[index] = NULL;
+	up_write(&pool->meta_sem);
+	if (!err) {
+		DMINFO("%s: backend %u (%s) is in again, epoch %u", pool->members.pool_name,
+		       index, b->name, pool->members.epochs[0].number);
+		queue_work(pool->repair_wq, &pool->resync_work);
+		goto out;
+	}
+free:
+	qbd_backend_free(b);
+out:
+	kvfree(entries);
+	kfree(super);
+	return err;
+}
+
+/**
+ * qbd_member_replace - put an empty device in the place of a backend that is out
+ *
+ * Whatever is on the device is overwritten. Sleeps, long. The index goes to the
+ * new device only when no chunk names it (rule 3).
+ */
+int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *path,
+		       const char **error)
+{
+	struct qbd_geometry geometry = { .index = index };
+	struct qbd_backend *b;
+	int err = -EINVAL;
+
+	*error = "No such backend in this pool";
+	if (index >= QBD_MAX_BACKENDS || pool->members.members[index].state == QBD_MEMBER_NONE)
+		return err;
+	*error = "Backend is in";
+	if (pool->members.members[index].state == QBD_MEMBER_IN)
+		return err;
+	b = qbd_backend_open_empty(pool, path, error);
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	*error = "Device is too small";
+	generate_random_uuid(geometry.uuid);
+	err = qbd_geometry_make(&geometry, &pool->members, bdev_nr_bytes(b->bdev.bdev));
+	if (err)
+		goto free;
+	b->index = index;
+	b->geometry = geometry;
+	*error = "Out of memory";
+	err = qbd_slots_alloc(b);
+	if (err)
+		goto free;
+	b->same_host = qbd_same_host(&pool->members, index);
+	*error = "Cannot record that the old backend is gone";
+	err = forget_legs(pool, index);
+	if (err)
+		goto free;
+
+	down_write(&pool->meta_sem);
+	qbd_backend_free(pool->backend[index]);
+	pool->backend[index] = b;
+	mutex_lock(&pool->member_lock);
+	memcpy(pool->members.members[index].uuid, geometry.uuid, 16);
+	mutex_unlock(&pool->member_lock);
+	err = let_in(b, error);
+	if (err)
+		pool->backend[index] = NULL;
+	up_write(&pool->meta_sem);
+	if (!err) {
+		DMINFO("%s: backend %u is now %s, epoch %u", pool->members.pool_name, index,
+		       b->name, pool->members.epochs[0].number);
+		queue_work(pool->repair_wq, &pool->resync_work);
+		return 0;
+	}
+free:
+	qbd_backend_free(b);
+	return err;
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reconcile: make rows whole that writes may have left in any mixture.
+ *
+ * After a crash, for every range that was active, before volume I/O starts; and
+ * while the pool runs, for rows of a write that failed with fewer than K legs
+ * left. The caller has the rows locked.
+ *
+ * For each block, with its recorded value (rule 6):
+ *	- a state (hole, zero, lost) stays;
+ *	- a current leg that matches wins;
+ *	- else any K units of the row, matching themselves or not, that decode to it;
+ *	- else it was being overwritten: what its leg holds is taken, for replicas
+ *	  the lowest leg's copy, for all; or it is lost if that leg is gone.
+ * Then parity is computed anew, and every leg that differs is written. The new
+ * values go to the pages; while the pool runs, into the ring by the next flush.
+ *
+ * Order: data and parity are written here and flushed by the caller before the
+ * pages are. A crash between any two writes leaves the range active, and what is
+ * found then is one of the mixtures that this was made for.
+ *
+ * Models: tests/model/flush.pml.
+ */
+#include <linux/highmem.h>
+#include <linux/slab.h>
+
+#include "qbd.h"
+
+/* Whether a unit's content, in memory, is what its value says; states always. */
+static bool unit_right(struct qbd_rows *rows, u32 leg, u32 row)
+{
+	return *qbd_rows_csum(rows, leg, row) < QBD_CSUM_STATES ||
+	       qbd_rows_verify(rows, leg, row);
+}
+
+static void all_rows(struct qbd_rows *rows, u32 *masks, u32 mask)
+{
+	u32 row;
+
+	for (row = 0; row < rows->nr; row++)
+		masks[row] = mask;
+}
+
+/* One content for all legs of each row. rows->write: the legs to write. */
+static void settle_replicas(struct qbd_rows *rows)
+{
+	u32 current_legs = qbd_chunk_current(rows->chunk), legs, row, l;
+	u32 lowest = current_legs ? __ffs(current_legs) : 0;
+
+	/* Which legs match, in rows->have here; every one is read. */
+	memset(rows->have, 0, rows->nr * sizeof(u32));
+	for (l = 0; current_legs >> l; l++) {
+		if (!(current_legs & BIT(l)))
+			continue;
+		all_rows(rows, rows->want, BIT(l));
+		qbd_rows_io(rows, REQ_OP_READ, rows->want, BIT(l));
+		for (row = 0; row < rows->nr; row++)
+			if (unit_right(rows, 0, row))
+				rows->have[row] |= BIT(l);
+	}
+	/* The winner of each row once more, and to all that are not like it. */
+	for (row = 0, legs = 0; row < rows->nr; row++) {
+		u32 winner = rows->have[row] ? __ffs(rows->have[row]) : lowest;
+
+		rows->want[row] = BIT(winner);
+		legs |= BIT(winner);
+	}
+	if (qbd_rows_io(rows, REQ_OP_READ, rows->want, legs))
+		rows->any_bad = true;
+	for (row = 0; row < rows->nr; row++) {
+		rows->write[row] = 0;
+		if (*qbd_rows_csum(rows, 0, row) < QBD_CSUM_STATES)
+			continue;
+		rows->write[row] = qbd_chunk_writable(rows->chunk) & ~rows->have[row];
+		if (!rows->have[row]) {
+			qbd_rows_sum(rows, 0, row);
+			rows->write[row] &= ~BIT(lowest);
+		}
+	}
+}
+
+/* Does some set of K units, of @units, decode to the value of unit @leg? */
+static bool decode_unit(struct qbd_rows *rows, u32 row, u32 leg, u32 units)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 k = layer->policy.k, set, l, i;
+	struct gf256_section section;
+	struct ec_plan plan;
+	u8 *legs[QBD_MAX_LEGS];
+
+	units &= ~BIT(leg);
+	if (hweight32(units) < k)
+		return false;
+	for (set = units; set; set = (set - 1) & units) {
+		if (hweight32(set) != k || ec_make_plan(layer->code, set, BIT(leg), &plan))
+			continue;
+		gf256_section_begin(&section);
+		for (i = 0; i < layer->block_pages; i++) {
+			for (l = 0; l < rows->nr_legs; l++)
+				legs[l] = page_address(qbd_rows_block(rows, l, row)[i]);
+			ec_rebuild(&section, &plan, PAGE_SIZE, legs);
+		}
+		gf256_section_end(&section);
+		if (qbd_rows_verify(rows, leg, row))
+			return true;
+		cond_resched();
+	}
+	return false;
+}
+
+/* Read one unit again, after decode_unit() used its pages in vain. */
+static void reread(struct qbd_rows *rows, u32 row, u32 leg)
+{
+	all_rows(rows, rows->want, 0);
+	rows->want[row] = BIT(leg);
+	qbd_rows_io(rows, REQ_OP_READ, rows->want, BIT(leg));
+}
+
+static void settle_row(struct qbd_rows *rows, u32 row, u32 current_legs)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 k = layer->policy.k, right = 0, there = 0, before[QBD_MAX_M], l;
+
+	for (l = 0; l < rows->nr_legs; l++) {
+		bool state = *qbd_rows_csum(rows, l, row) < QBD_CSUM_STATES;
+
+		if (state)
+			qbd_rows_zero(rows, l, row);
+		if (state || (current_legs & BIT(l)))
+			there |= BIT(l);
+		if (state || ((current_legs & BIT(l)) && qbd_rows_verify(rows, l, row)))
+			right |= BIT(l);
+	}
+	rows->write[row] = 0;
+	if (right == BIT(rows->nr_legs) - 1)
+		return;
+	for (l = 0; l < k; l++) {
+		if (right & BIT(l))
+			continue;
+		/* From units that are right, if there are enough; else from any. */
+		if (decode_unit(rows, row, l, right) || decode_unit(rows, row, l, there)) {
+			rows->write[row] |= BIT(l);
+			right |= BIT(l);
+			there |= BIT(l);
+		}
+	}
+	for (l = 0; l < k; l++) {
+		if (right & BIT(l))
+			continue;
+		if (current_legs & BIT(l)) {
+			reread(rows, row, l);
+			qbd_rows_sum(rows, l, row);
+		} else {
+			*qbd_rows_csum(rows, l, row) = QBD_CSUM_LOST;
+			qbd_rows_zero(rows, l, row);
+			rows->lost++;
+		}
+	}
+	for (l = k; l < rows->nr_legs; l++)
+		before[l - k] = right & BIT(l) ? *qbd_rows_csum(rows, l, row) : 0;
+	qbd_rows_encode(rows, row, 1);
+	for (l = k; l < rows->nr_legs; l++) {
+		qbd_rows_sum(rows, l, row);
+		if (*qbd_rows_csum(rows, l, row) != before[l - k])
+			rows->write[row] |= BIT(l);
+	}
+}
+
+static void settle_ec(struct qbd_rows *rows)
+{
+	u32 current_legs = qbd_chunk_current(rows->chunk), row;
+
+	all_rows(rows, rows->want, current_legs);
+	qbd_rows_io(rows, REQ_OP_READ, rows->want, current_legs);
+	for (row = 0; row < rows->nr; row++) {
+		settle_row(rows, row, current_legs);
+		cond_resched();
+	}
+}
+
+static int reconcile_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool replay)
+{
+	struct qbd_layer *layer = chunk->layer;
+	struct qbd_pool *pool = layer->pool;
+	u32 from = first * layer->units, to = (first + nr) * layer->units - 1, unit;
+	struct qbd_rows *rows;
+	u64 failed;
+	int err;
+
+	err = qbd_csum_load(chunk, from, to);
+	if (err)
+		return err;
+	rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
+	qbd_rows_csums(rows);
+	if (layer->code)
+		settle_ec(rows);
+	else
+		settle_replicas(rows);
+	failed = qbd_rows_io(rows, REQ_OP_WRITE, rows->write, qbd_chunk_writable(chunk));
+	if (failed || (rows->any_bad && !layer->code))
+		err = -EIO;
+	if (rows->lost) {
+		atomic64_add(rows->lost, &pool->blocks_lost);
+		DMERR("%s: volume %u chunk %u: %u blocks that were being written are lost",
+		      pool->members.pool_name, layer->volume, chunk->number, rows->lost);
+	}
+	if (!err && !replay)
+		qbd_csum_reserve(chunk, from, to, GFP_NOIO);
+	spin_lock_irq(&chunk->lock);
+	for (unit = from; !err && unit <= to; unit++) {
+		u32 value = *qbd_rows_csum(rows, unit % layer->units,
+					   unit / layer->units - first);
+
+		if (value == qbd_csum_get(chunk, unit))
+			continue;
+		if (replay)
+			qbd_csum_record(chunk, unit, value);
+		else
+			qbd_csum_set(chunk, unit, value);
+	}
+	if (!err && !replay)
+		qbd_csum_unreserve(chunk, from, to);
+	spin_unlock_irq(&chunk->lock);
+	qbd_rows_free(rows);
+	return err;
+}
+
+/**
+ * qbd_reconcile - reconcile rows of a chunk
+ * @first: row
+ * @nr: rows
+ * @replay: new values go into the pages in memory; else they become pending
+ *
+ * Sleeps. Context: the rows are locked, or nobody else uses the pool.
+ *
+ * Return: 0, -ENOMEM, or -EIO when a leg that is needed failed.
+ */
+int qbd_reconcile(struct qbd_chunk *chunk, u32 first, u32 nr, bool replay)
+{
+	u32 step = chunk->layer->io_rows, row;
+	int err = 0;
+
+	for (row = first; row < first + nr && !err; row += step - row % step)
+		err = reconcile_rows(chunk, row, min(step - row % step, first + nr - row),
+				     replay);
+	return err;
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resync: legs that are not in sync are filled from the others.
+ *
+ * Works by insync alone: a chunk needs it if it has a leg that is not current and
+ * whose backend is in, or that has no slot at all. So it copies only what is
+ * missing or stale, and goes on where it was after any stop.
+ *
+ * For one chunk, and what a crash between any two steps leaves:
+ *	1. record: the legs to fill are REBUILD; one without a slot gets one
+ *				they were not current, and are not
+ *	2. a few rows at a time, locked: read or rebuild, write to these legs. User
+ *	   writes go to them as well, so what was filled stays right.
+ *				REBUILD legs with some of their content
+ *	3. with all rows locked: flush these backends; checksum pages to those of
+ *	   the legs that hold the table; flush
+ *				REBUILD legs with all of it
+ *	4. record: they are LIVE and in insync
+ *
+ * Model: tests/model/members.pml.
+ */
+#include <linux/delay.h>
+#include <linux/ktime.h>
+
+#include "qbd.h"
+
+/* Legs to fill: not current, on a backend that is in. *none: legs without a slot. */
+static u32 legs_to_fill(const struct qbd_chunk *chunk, u32 *none)
+{
+	const struct qbd_map *map = chunk->map;
+	u64 in = READ_ONCE(chunk->layer->pool->in);
+	u32 current_legs = qbd_chunk_current(chunk), fill = 0;
+	unsigned int l;
+
+	*none = 0;
+	for (l = 0; l < map->nr_legs; l++) {
+		u64 leg = READ_ONCE(map->legs[l]);
+
+		if (current_legs & BIT(l))
+			continue;
+		if (leg == QBD_LEG_NONE)
+			*none |= BIT(l);
+		else if (in & BIT_ULL(qbd_leg_backend(leg)))
+			fill |= BIT(l);
+	}
+	return fill;
+}
+
+/* Step 1. Return: the legs that are REBUILD now, or 0. */
+static u32 begin(struct qbd_chunk *chunk, int *err)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+	struct qbd_record *r = &chunk->record;
+	u64 taken = 0, chosen = QBD_LEG_NONE;
+	u32 fill = 0, none;
+	unsigned int i, got;
+
+	*err = qbd_ring_admit(pool);
+	if (*err)
+		return 0;
+	down_read(&pool->meta_sem);
+	mutex_lock(&chunk->mutex);
+	*err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
+	if (*err || chunk->dead || !chunk->map ||
+	    hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
+		goto out;
+	fill = legs_to_fill(chunk, &none);
+	qbd_chunk_record(chunk, r, QBD_CHUNK_REBUILD);
+	for (i = 0; i < r->nr_legs; i++) {
+		taken |= BIT_ULL(r->legs[i].backend);
+		if (fill & BIT(r->legs[i].leg))
+			r->legs[i].state = QBD_SLOT_REBUILD;
+	}
+	/* insync may name a backend whose leg no table told us: it is not here. */
+	if (none && !qbd_slots_choose(chunk->layer, chunk->number, taken | r->insync, 1, &chosen,
+				      &got) && got) {
+		r->legs[r->nr_legs].backend = qbd_leg_backend(chosen);
+		r->legs[r->nr_legs].slot = qbd_leg_slot(chosen);
+		r->legs[r->nr_legs].leg = __ffs(none);
+		r->legs[r->nr_legs].state = QBD_SLOT_REBUILD;
+		r->nr_legs++;
+		fill |= BIT(__ffs(none));
+	}
+	if (fill) {
+		chunk->record_lsn = qbd_ring_append(pool, r);
+		*err = qbd_ring_wait(pool, chunk->record_lsn);
+	}
+out:
+	mutex_unlock(&chunk->mutex);
+	up_read(&pool->meta_sem);
+	return *err ? 0 : fill;
+}
+
+/* Sleeps as long as it takes to stay below the limit. */
+static void limit_rate(struct qbd_pool *pool, u64 bytes)
+{
+	unsigned int rate = READ_ONCE(pool->resync_rate);
+
+	atomic64_add(bytes, &pool->resync.bytes);
+	if (rate && bytes)
+		wait_event_timeout(pool->resync_wait, READ_ONCE(pool->resync.stop) ||
+				   !READ_ONCE(pool->resync_rate),
+				   msecs_to_jiffies(div_u64(bytes, rate)));
+}
+
+/* Step 2, for rows @first to @first + @nr - 1. */
+static int fill_rows(struct qbd_chunk *chunk, u32 fill, u32 first, u32 nr, u64 *bytes)
+{
+	const struct qbd_layer *layer = chunk->layer;
+	struct qbd_rows *rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
+	u32 row, l;
+	u64 failed;
+	int err;
+
+	qbd_chunk_lock(chunk, &rows->lock, first, first + nr - 1);
+	err = chunk->dead ? -EAGAIN :
+	      qbd_csum_load(chunk, first * layer->units, (first + nr) * layer->units - 1);
+	if (!err) {
+		qbd_rows_csums(rows);
+		err = qbd_rows_read(rows, 0, nr, layer->code ? fill : 1);
+	}
+	if (!err) {
+		qbd_rows_repair(rows);
+		for (row = 0; row < nr; row++) {
+			rows->write[row] = 0;
+			for (l = 0; fill >> l; l++)
+				if ((fill & BIT(l)) &&
+				    *qbd_rows_csum(rows, layer->code ? l : 0, row) >=
+				    QBD_CSUM_STATES)
+					rows->write[row] |= BIT(l);
+			*bytes += (u64)hweight32(rows->write[row]) * layer->block_size;
+		}
+		if (fill & ~qbd_chunk_writable(chunk)) {
+			err = -EIO;	/* its backend went out */
+		} else {
+			failed = qbd_rows_io(rows, REQ_OP_WRITE, rows->write, fill);
+			if (failed) {
+				qbd_member_settle(layer->pool, failed);
+				err = -EIO;
+			}
+		}
+	}
+	qbd_chunk_unlock(chunk, &rows->lock);
+	qbd_rows_free(rows);
+	return err;
+}
+
+/* Steps 3 and 4. */
+static int finish(struct qbd_chunk *chunk, u32 fill)
+{
+	struct qbd_layer *layer = chunk->layer;
+	struct qbd_pool *pool = layer->pool;
+	struct qbd_record *r = &chunk->record;
+	struct qbd_row_lock lock;
+	u64 which = 0, failed;
+	unsigned int i;
+	int err;
+
+	err = qbd_ring_admit(pool);
+	if (err)
+		return err;
+	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
+	err = -EAGAIN;
+	if (chunk->dead || (fill & ~qbd_chunk_writable(chunk)))
+		goto out;
+	for (i = 0; i < chunk->map->nr_legs; i++)
+		if (fill & BIT(i))
+			which |= BIT_ULL(qbd_leg_backend(chunk->map->legs[i]));
+	err = qbd_csum_load(chunk, 0, layer->rows * layer->units - 1);
+	if (err)
+		goto out;
+	failed = qbd_backend_flush(pool, which);
+	if (!failed) {
+		mutex_lock(&pool->checkpoint_mutex);
+		pool->checkpoint_pages.failed = 0;
+		qbd_csum_write(chunk, fill, true, &pool->checkpoint_pages);
+		failed = qbd_pages_send(&pool->checkpoint_pages);
+		mutex_unlock(&pool->checkpoint_mutex);
+	}
+	if (!failed)
+		failed = qbd_backend_flush(pool, which);
+	if (failed) {
+		qbd_member_settle(pool, failed);
+		err = -EIO;
+		goto out;
+	}
+	down_read(&pool->meta_sem);
+	mutex_lock(&chunk->mutex);
+	err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
+	if (!err && (fill & ~qbd_chunk_writable(chunk)))
+		err = -EIO;
+	if (!err) {
+		qbd_chunk_record(chunk, r, QBD_CHUNK_INSYNC);
+		for (i = 0; i < r->nr_legs; i++) {
+			if (!(fill & BIT(r->legs[i].leg)))
+				continue;
+			r->legs[i].state = QBD_SLOT_LIVE;
+			r->insync |= BIT_ULL(r->legs[i].backend);
+		}
+		chunk->record_lsn = qbd_ring_append(pool, r);
+		err = qbd_ring_wait(pool, chunk->record_lsn);
+	}
+	mutex_unlock(&chunk->mutex);
+	up_read(&pool->meta_sem);
+out:
+	qbd_chunk_unlock(chunk, &lock);
+	return err;
+}
+
+static int resync_chunk(struct qbd_chunk *chunk)
+{
+	struct qbd_layer *layer = chunk->layer;
+	struct qbd_pool *pool = layer->pool;
+	int err = 0;
+	u32 fill, row;
+
+	/* A leg without a slot at a time: each round finds one more. */
+	for (;;) {
+		fill = begin(chunk, &err);
+		if (!fill || err)
+			return err;
+		for (row = 0; row < layer->rows; row += layer->io_rows) {
+			u64 bytes = 0;
+
+			if (READ_ONCE(pool->resync.stop))
+				return -EINTR;
+			err = fill_rows(chunk, fill, row, layer->io_rows, &bytes);
+			if (err)
+				return err;
+			limit_rate(pool, bytes);
+		}
+		err = finish(chunk, fill);
+		if (err)
+			return err;
+	}
+}
+
+static bool wants_resync(struct qbd_pool *pool, const struct qbd_map *map)
+{
+	u64 in = READ_ONCE(pool->in);
+	unsigned int l;
+
+	for (l = 0; l < map->nr_legs; l++) {
+		u64 leg = map->legs[l];
+
+		if (leg == QBD_LEG_NONE)
+			return true;
+		if ((in & BIT_ULL(qbd_leg_backend(leg))) &&
+		    (qbd_leg_state(leg) != QBD_SLOT_LIVE ||
+		     !(map->insync & BIT_ULL(qbd_leg_backend(leg)))))
+			return true;
+	}
+	return false;
+}
+
+/* The next chunk at or after *@n that a walk wants. NULL: no more. */
+static struct qbd_chunk *next_chunk(struct qbd_layer *layer, unsigned long *n,
+				    bool (*wanted)(struct qbd_pool *pool,
+						   const struct qbd_map *map))
+{
+	struct qbd_pool *pool = layer->pool;
+	struct qbd_map *map;
+	bool found;
+
+	do {
+		spin_lock(&pool->map_lock);
+		map = xa_find(&layer->map, n, ULONG_MAX, XA_PRESENT);
+		found = map && wanted(pool, map);
+		spin_unlock(&pool->map_lock);
+		if (!map)
+			return NULL;
+		if (!found)
+			(*n)++;
+		if (!(*n % 1024))
+			cond_resched();
+	} while (!found);
+	return qbd_chunk_get(layer, *n, GFP_NOIO);
+}
+
+/**
+ * qbd_chunks_each - call a function for all chunks of a pool, one after another
+ * @wanted: which; asked under map_lock
+ * @fn: may sleep; -EINTR ends the walk, other errors do not
+ *
+ * Return: how many calls failed, or -EINTR.
+ */
+int qbd_chunks_each(struct qbd_pool *pool,
+		    bool (*wanted)(struct qbd_pool *pool, const struct qbd_map *map),
+		    int (*fn)(struct qbd_chunk *chunk))
+{
+	struct qbd_layer *layer;
+	unsigned long i, n;
+	int failed = 0, err;
+
+	xa_for_each(&pool->layers, i, layer) {
+		struct qbd_chunk *chunk;
+
+		for (n = 0; (chunk = next_chunk(layer, &n, wanted)); n++) {
+			err = fn(chunk);
+			qbd_chunk_put(chunk);
+			if (err == -EINTR)
+				return err;
+			failed += !!err;
+		}
+	}
+	return failed;
+}
+
+/* How many chunks of the pool a walk will want. */
+u64 qbd_chunks_count(struct qbd_pool *pool,
+		     bool (*wanted)(struct qbd_pool *pool, const struct qbd_map *map))
+{
+	struct qbd_layer *layer;
+	struct qbd_map *map;
+	unsigned long i, n;
+	u64 count = 0;
+
+	xa_for_each(&pool->layers, i, layer) {
+		for (n = 0;; n++) {
+			spin_lock(&pool->map_lock);
+			map = xa_find(&layer->map, &n, ULONG_MAX, XA_PRESENT);
+			if (map && wanted(pool, map))
+				count++;
+			spin_unlock(&pool->map_lock);
+			if (!map)
+				break;
+			if (!(n % 1024))
+				cond_resched();
+		}
+	}
+	return count;
+}
+
+static int resync_one(struct qbd_chunk *chunk)
+{
+	int err = resync_chunk(chunk);
+
+	if (READ_ONCE(chunk->layer->pool->resync.stop))
+		return -EINTR;
+	if (!err)
+		atomic64_inc(&chunk->layer->pool->resync.done);
+	else if (err != -EAGAIN)
+		DMWARN_LIMIT("%s: volume %u chunk %u: cannot resync now (%d)",
+			     chunk->layer->pool->members.pool_name, chunk->layer->volume,
+			     chunk->number, err);
+	return err;
+}
+
+/**
+ * qbd_resync_work - fill whatever is not in sync and can be
+ */
+void qbd_resync_work(struct work_struct *work)
+{
+	struct qbd_pool *pool = container_of(work, struct qbd_pool, resync_work);
+
+	WRITE_ONCE(pool->resync.running, true);
+	atomic64_set(&pool->resync.done, 0);
+	atomic64_set(&pool->resync.bytes, 0);
+	atomic64_set(&pool->resync.todo, qbd_chunks_count(pool, wants_resync));
+	qbd_chunks_each(pool, wants_resync, resync_one);
+	WRITE_ONCE(pool->resync.running, false);
+}

@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writes.
+ *
+ * Order, and what a crash between any two steps leaves:
+ *
+ *	1. rows locked		nothing
+ *	2. chunk made or stamped, ranges active (qbd_chunk_prepare): durable
+ *				an empty or degraded chunk; ranges to reconcile
+ *	3. data and parity to all writable legs, in parallel
+ *				any mixture of old and new in the rows, whose
+ *				ranges are active: reconcile takes the recorded
+ *				value where it is found, else what the legs hold
+ *	4. a leg failed: its epoch and the stamps, durable (rule 2)
+ *				the failed leg is not read again
+ *	5. FUA: the checksum records, durable; the data is, it was written with FUA
+ *				the write is there
+ *	6. values become pending, rows unlocked, bio ended
+ *				without FUA as after 3, until a flush
+ *
+ * The fast path, in map(), takes whole rows of a chunk whose ranges are active
+ * and whose checksums are in memory, and needs no waiting: steps 1 and 2 are
+ * looked at under chunk->lock, the bio is copied (its pages may change while I/O
+ * runs), summed, encoded and sent. All else goes to io_wq and waits as it must.
+ *
+ * Part of a row. With parity P, old data D, new data D': read-modify-write reads
+ * D and P of what changes and adds the difference to P; reconstruct-write reads
+ * the other data and encodes. Whichever reads less; with legs missing always the
+ * latter, which rebuilds them.
+ *
+ * Models: tests/model/flush.pml.
+ */
+#include <linux/highmem.h>
+#include <linux/slab.h>
+
+#include "qbd.h"
+
+/* Where a bio lies, in its chunk. */
+struct place {
+	u32 chunk;
+	u32 first_row;
+	u32 last_row;
+	u64 offset;		/* bytes from the start of first_row */
+	u32 bytes;
+};
+
+static void place_of(const struct qbd_layer *layer, const struct bvec_iter *iter,
+		     struct place *p)
+{
+	u32 row_bytes = layer->policy.k * layer->block_size;
+	u64 in_chunk;
+
+	p->chunk = div64_u64_rem(iter->bi_sector << SECTOR_SHIFT, layer->chunk_bytes, &in_chunk);
+	p->bytes = iter->bi_size;
+	p->first_row = div_u64(in_chunk, row_bytes);
+	p->last_row = div_u64(in_chunk + p->bytes - 1, row_bytes);
+	p->offset = in_chunk - (u64)p->first_row * row_bytes;
+}
+
+/* Copies a bio's data to its blocks; those touched are in rows->write. */
+static void copy_in(struct qbd_rows *rows, struct bio *bio, struct bvec_iter iter, u64 at)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 k = layer->policy.k;
+
+	while (iter.bi_size) {
+		struct bio_vec bv = bio_iter_iovec(bio, iter);
+		u32 block = at >> layer->policy.block_shift;
+		u32 in_block = at & (layer->block_size - 1);
+		u32 n = min_t(u32, bv.bv_len, PAGE_SIZE - offset_in_page(in_block));
+		struct page *page = qbd_rows_block(rows, block % k, block / k)
+					[in_block >> PAGE_SHIFT];
+		void *from;
+
+		bv.bv_len = n;
+		from = bvec_kmap_local(&bv);
+		memcpy(page_address(page) + offset_in_page(in_block), from, n);
+		kunmap_local(from);
+		rows->write[block / k] |= BIT(block % k);
+		bio_advance_iter_single(bio, &iter, n);
+		at += n;
+	}
+}
+
+/* Write-zeroes in place: the same without data. */
+static void zero_in(struct qbd_rows *rows, u64 at, u32 bytes)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 k = layer->policy.k;
+
+	while (bytes) {
+		u32 block = at >> layer->policy.block_shift;
+		u32 in_block = at & (layer->block_size - 1);
+		u32 n = min_t(u32, bytes, PAGE_SIZE - offset_in_page(in_block));
+		struct page *page = qbd_rows_block(rows, block % k, block / k)
+					[in_block >> PAGE_SHIFT];
+
+		memset(page_address(page) + offset_in_page(in_block), 0, n);
+		rows->write[block / k] |= BIT(block % k);
+		at += n;
+		bytes -= n;
+	}
+}
+
+static u32 rows_units(const struct qbd_rows *rows, bool last)
+{
+	return last ? (rows->first + rows->nr) * rows->nr_legs - 1 : rows->first * rows->nr_legs;
+}
+
+/* The values of all that was written, as pending, or the end of what failed. */
+static void write_end(struct qbd_rows *rows, blk_status_t status)
+{
+	struct qbd_chunk *chunk = rows->chunk;
+	struct bio *bio = rows->io ? qbd_io_bio(rows->io) : NULL;
+	struct qbd_waiter *waiter = rows->waiter;
+	unsigned long flags;
+
+	spin_lock_irqsave(&chunk->lock, flags);
+	qbd_chunk_end_ranges(chunk, rows->first, rows->first + rows->nr - 1);
+	qbd_csum_unreserve(chunk, rows_units(rows, false), rows_units(rows, true));
+	spin_unlock_irqrestore(&chunk->lock, flags);
+	qbd_chunk_unlock(chunk, &rows->lock);
+	qbd_rows_free(rows);
+	qbd_chunk_put(chunk);
+	if (bio) {
+		bio->bi_status = status;
+		bio_endio(bio);
+	}
+	if (waiter) {
+		waiter->status = status;
+		complete(&waiter->done);
+	}
+}
+
+/* For replicas one bit stands for all legs: of units, not of legs, from here on. */
+static void write_values(struct qbd_rows *rows)
+{
+	struct qbd_chunk *chunk = rows->chunk;
+	unsigned long flags;
+	u32 row, l;
+
+	spin_lock_irqsave(&chunk->lock, flags);
+	for (row = 0; row < rows->nr; row++)
+		for (l = 0; l < rows->nr_legs; l++)
+			if (rows->write[row] & BIT(l))
+				qbd_csum_set(chunk, (rows->first + row) * rows->nr_legs + l,
+					     *qbd_rows_csum(rows, l, row));
+	spin_unlock_irqrestore(&chunk->lock, flags);
+}
+
+/* Step 5: records of all units written, a run of them at a time. */
+static int write_records(struct qbd_rows *rows)
+{
+	u32 unit = rows_units(rows, false), end = rows_units(rows, true), run;
+	u64 lsn = 0;
+
+	for (; unit <= end; unit = run + 1) {
+		u32 row;
+
+		run = unit;
+		row = unit / rows->nr_legs - rows->first;
+		if (!(rows->write[row] & BIT(unit % rows->nr_legs)))
+			continue;
+		while (run < end &&
+		       (rows->write[(run + 1) / rows->nr_legs - rows->first] &
+			BIT((run + 1) % rows->nr_legs)))
+			run++;
+		lsn = qbd_csum_append_units(rows->chunk, unit, run);
+	}
+	return qbd_ring_wait(rows->chunk->layer->pool, lsn);
+}
+
+/* Steps 4 to 6, where there is something to wait for. */
+static void write_settle(struct work_struct *work)
+{
+	struct qbd_rows *rows = container_of(work, struct qbd_rows, work);
+	struct qbd_chunk *chunk = rows->chunk;
+	struct qbd_pool *pool = chunk->layer->pool;
+	u64 failed = atomic64_read(&rows->failed);
+	int err = 0;
+
+	if (failed)
+		err = qbd_member_settle(pool, failed);
+	while (!err && !qbd_chunk_settled(chunk)) {
+		mutex_lock(&chunk->mutex);
+		err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
+		mutex_unlock(&chunk->mutex);
+	}
+	if (!err && hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
+		err = -EIO;
+	if (err) {
+		/*
+		 * What the legs hold is unknown: settle it now, as after a crash,
+		 * before anyone reads. Where even that fails reads will say so.
+		 */
+		qbd_reconcile(chunk, rows->first, rows->nr, false);
+		write_end(rows, BLK_STS_IOERR);
+		return;
+	}
+	write_values(rows);
+	if (rows->fua)
+		err = write_records(rows);
+	write_end(rows, errno_to_blk_status(err));
+}
+
+/* Step 3 is over. In an interrupt as a rule. */
+static void write_done(struct qbd_rows *rows)
+{
+	struct qbd_chunk *chunk = rows->chunk;
+
+	if (unlikely(atomic64_read(&rows->failed)) || rows->fua || !qbd_chunk_settled(chunk)) {
+		INIT_WORK(&rows->work, write_settle);
+		queue_work(chunk->layer->pool->settle_wq, &rows->work);
+		return;
+	}
+	write_values(rows);
+	write_end(rows, BLK_STS_OK);
+}
+
+/* Checksums of what is written, parity included, and on which legs it goes. */
+static void write_sum(struct qbd_rows *rows, u32 *legs)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 row, l;
+
+	*legs = qbd_chunk_writable(rows->chunk);
+	for (row = 0; row < rows->nr; row++) {
+		for (l = 0; l < rows->nr_legs; l++)
+			if (rows->write[row] & BIT(l))
+				qbd_rows_sum(rows, l, row);
+		rows->want[row] = rows->nr_legs > 1 ? rows->write[row] :
+				  rows->write[row] ? BIT(qbd_policy_legs(&layer->policy)) - 1 : 0;
+	}
+}
+
+static blk_opf_t write_opf(const struct qbd_rows *rows, struct bio *bio)
+{
+	return REQ_OP_WRITE | (rows->fua ? REQ_FUA : 0) |
+	       (bio ? bio->bi_opf & (REQ_SYNC | REQ_META | REQ_PRIO | REQ_IDLE) : 0);
+}
+
+/*
+ * The fast path. Return: false when it would have to wait; nothing was done.
+ */
+static bool write_fast(struct qbd_io *io)
+{
+	struct qbd_layer *layer = io->volume->top;
+	u32 row_bytes = layer->policy.k * layer->block_size;
+	struct bio *bio = qbd_io_bio(io);
+	struct qbd_chunk *chunk;
+	struct qbd_rows *rows;
+	unsigned long flags;
+	struct place p;
+	u32 legs, row;
+	bool ready;
+
+	place_of(layer, &io->iter, &p);
+	if (p.offset || p.bytes % row_bytes || READ_ONCE(layer->pool->mode) != QBD_RW)
+		return false;
+	chunk = qbd_chunk_find(layer, p.chunk);
+	if (!chunk)
+		return false;
+	rows = qbd_rows_alloc(chunk, p.first_row, p.last_row - p.first_row + 1, GFP_NOWAIT);
+	if (!rows) {
+		qbd_chunk_put(chunk);
+		return false;
+	}
+	spin_lock_irqsave(&chunk->lock, flags);
+	ready = !chunk->dead && qbd_chunk_settled(chunk) &&
+		qbd_csum_loaded(chunk, rows_units(rows, false), rows_units(rows, true)) &&
+		hweight32(qbd_chunk_current(chunk)) >= layer->policy.k &&
+		qbd_chunk_try_lock(chunk, &rows->lock, p.first_row, p.last_row);
+	if (ready && !qbd_csum_reserve(chunk, rows_units(rows, false), rows_units(rows, true),
+				       GFP_NOWAIT)) {
+		list_del(&rows->lock.list);
+		ready = false;
+	}
+	if (ready && !qbd_chunk_try_ranges(chunk, p.first_row, p.last_row)) {
+		qbd_csum_unreserve(chunk, rows_units(rows, false), rows_units(rows, true));
+		list_del(&rows->lock.list);
+		ready = false;
+	}
+	spin_unlock_irqrestore(&chunk->lock, flags);
+	if (!ready) {
+		qbd_rows_free(rows);
+		qbd_chunk_put(chunk);
+		return false;
+	}
+
+	rows->io = io;
+	rows->fua = bio->bi_opf & REQ_FUA;
+	rows->done = write_done;
+	copy_in(rows, bio, io->iter, 0);
+	qbd_rows_encode(rows, 0, rows->nr);
+	for (row = 0; row < rows->nr; row++)
+		rows->write[row] = BIT(rows->nr_legs) - 1;
+	write_sum(rows, &legs);
+	if (!qbd_rows_submit(rows, write_opf(rows, bio), rows->want, legs, GFP_NOWAIT)) {
+		rows->io = NULL;
+		write_end(rows, BLK_STS_OK);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Add some data blocks of a row to its parity. Once with the old data and once
+ * with the new: what is the same falls out, and no other memory is needed.
+ */
+static void row_fold(struct qbd_rows *rows, u32 row, u32 legs)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 k = layer->policy.k, l, i, j;
+	struct gf256_section section;
+	u8 *parity[QBD_MAX_M];
+
+	gf256_section_begin(&section);
+	for (l = 0; l < k; l++) {
+		for (i = 0; (legs & BIT(l)) && i < layer->block_pages; i++) {
+			for (j = 0; j < layer->policy.m; j++)
+				parity[j] = page_address(qbd_rows_block(rows, k + j, row)[i]);
+			ec_update(&section, layer->code, PAGE_SIZE, l,
+				  page_address(qbd_rows_block(rows, l, row)[i]), parity);
+		}
+	}
+	gf256_section_end(&section);
+}
+
+/* Blocks of a row that the request covers whole, and those it covers in part. */
+static void row_cover(const struct qbd_layer *layer, const struct place *p, u32 row,
+		      u32 *whole, u32 *part)
+{
+	u64 start = p->offset, end = p->offset + p->bytes;
+	u32 k = layer->policy.k, l;
+
+	*whole = 0;
+	*part = 0;
+	for (l = 0; l < k; l++) {
+		u64 a = (u64)(row * k + l) << layer->policy.block_shift;
+		u64 z = a + layer->block_size;
+
+		if (z <= start || a >= end)
+			continue;
+		if (a >= start && z <= end)
+			*whole |= BIT(l);
+		else
+			*part |= BIT(l);
+	}
+}
+
+static bool row_lost(struct qbd_rows *rows, u32 row, u32 legs)
+{
+	u32 l;
+
+	for (l = 0; legs >> l; l++)
+		if ((legs & BIT(l)) && *qbd_rows_csum(rows, l, row) == QBD_CSUM_LOST)
+			return true;
+	return false;
+}
+
+/*
+ * Have in memory what a partly covered row needs besides the new data.
+ *
+ * Return: 0; 1 for read-modify-write: the parity is the old one, and the old data
+ * of what changes is in the rows; -EIO.
+ */
+static int row_prepare(struct qbd_rows *rows, u32 row, u32 whole, u32 part)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 k = layer->policy.k, all = BIT(k) - 1, parity = (BIT(rows->nr_legs) - 1) & ~all;
+	u32 zeros = rows->have[row];	/* blocks that are states cost no read */
+	u32 others = all & ~whole, touched = whole | part;
+	u32 current_legs = qbd_chunk_current(rows->chunk);
+
+	if (row_lost(rows, row, part))
+		return -EIO;
+	if (!layer->code)
+		return part ? qbd_rows_read(rows, row, 1, 1) : 0;
+	if (((touched | parity) & ~zeros & ~current_legs) ||
+	    hweight32((touched | parity) & ~zeros) >= hweight32(others & ~zeros))
+		return qbd_rows_read(rows, row, 1, others);
+	return qbd_rows_read(rows, row, 1, touched | parity) ?: 1;
+}
+
+/* Fill the rows: the new data, old content around it, and parity. */
+static int write_fill(struct qbd_rows *rows, struct bio *bio, struct bvec_iter iter,
+		      const struct place *p)
+{
+	struct qbd_layer *layer = rows->chunk->layer;
+	u32 all = BIT(layer->policy.k) - 1, edge[2] = { 0, rows->nr - 1 };
+	u32 whole, part, fold[2] = { 0, 0 }, row, i;
+	int err;
+
+	/* Only the first and the last row can be covered in part. */
+	for (i = 0; i < 2 && (!i || edge[1]); i++) {
+		row_cover(layer, p, edge[i], &whole, &part);
+		if (whole == all)
+			continue;
+		err = row_prepare(rows, edge[i], whole, part);
+		if (err < 0)
+			return err;
+		fold[i] = err ? whole | part : 0;
+	}
+	qbd_rows_repair(rows);
+	for (i = 0; i < 2; i++)
+		if (fold[i])
+			row_fold(rows, edge[i], fold[i]);
+	if (bio)
+		copy_in(rows, bio, iter, p->offset);
+	else
+		zero_in(rows, p->offset, p->bytes);
+	for (row = 0; row < rows->nr; row++) {
+		if (row == edge[0] && fold[0])
+			row_fold(rows, row, fold[0]);
+		else if (row == edge[1] && fold[1])
+			row_fold(rows, row, fold[1]);
+		else
+			qbd_rows_encode(rows, row, 1);
+		if (layer->code)
+			rows->write[row] |= (BIT(layer->policy.m) - 1) << layer->policy.k;
+	}
+	return 0;
+}
+
+/*
+ * Write part of a chunk, at most layer->io_rows rows, waiting where it must.
+ * @bio: the data, or NULL for zeros
+ * @io, @waiter: one of them is told when the write ended; not if this fails
+ */
+static int write_rows(struct qbd_layer *layer, struct qbd_io *io, struct qbd_waiter *waiter,
+		      struct bio *bio, struct bvec_iter iter, bool fua)
+{
+	struct qbd_pool *pool = layer->pool;
+	struct qbd_chunk *chunk;
+	struct qbd_rows *rows;
+	struct place p;
+	u32 legs;
+	int err;
+
+	place_of(layer, &iter, &p);
+again:
+	err = qbd_ring_admit(pool);
+	if (err)
+		return err;
+	chunk = qbd_chunk_get(layer, p.chunk, GFP_NOIO);
+	if (!chunk)
+		return -ENOMEM;
+	rows = qbd_rows_alloc(chunk, p.first_row, p.last_row - p.first_row + 1, GFP_NOIO);
+	qbd_chunk_lock(chunk, &rows->lock, p.first_row, p.last_row);
+	err = qbd_chunk_prepare(chunk, p.first_row, p.last_row);
+	if (err)
+		goto unlock;
+	err = qbd_csum_load(chunk, rows_units(rows, false), rows_units(rows, true));
+	if (err)
+		goto end_ranges;
+	qbd_csum_reserve(chunk, rows_units(rows, false), rows_units(rows, true), GFP_NOIO);
+	qbd_rows_csums(rows);
+	err = write_fill(rows, bio, iter, &p);
+	if (err)
+		goto unreserve;
+	rows->io = io;
+	rows->waiter = waiter;
+	rows->fua = fua;
+	rows->done = write_done;
+	write_sum(rows, &legs);
+	qbd_rows_submit(rows, write_opf(rows, bio), rows->want, legs, GFP_NOIO);
+	return 0;
+
+unreserve:
+	spin_lock_irq(&chunk->lock);
+	qbd_csum_unreserve(chunk, rows_units(rows, false), rows_units(rows, true));
+	spin_unlock_irq(&chunk->lock);
+end_ranges:
+	spin_lock_irq(&chunk->lock);
+	qbd_chunk_end_ranges(chunk, p.first_row, p.last_row);
+	spin_unlock_irq(&chunk->lock);
+unlock:
+	qbd_chunk_unlock(chunk, &rows->lock);
+	qbd_rows_free(rows);
+	qbd_chunk_put(chunk);
+	if (err == -EAGAIN)
+		goto again;
+	return err;
+}
+
+static void write_work(struct work_struct *work)
+{
+	struct qbd_io *io = container_of(work, struct qbd_io, work);
+	struct bio *bio = qbd_io_bio(io);
+	int err = write_rows(io->volume->top, io, NULL, bio, io->iter, bio->bi_opf & REQ_FUA);
+
+	if (err) {
+		bio->bi_status = errno_to_blk_status(err);
+		bio_endio(bio);
+	}
+}
+
+/**
+ * qbd_write_zeros - overwrite with zeros, parity included
+ * @sector: of the layer
+ * @bytes: anything that does not cross into another chunk
+ *
+ * Context: io_wq; waits until it is done.
+ */
+int qbd_write_zeros(struct qbd_layer *layer, sector_t sector, u64 bytes)
+{
+	u32 io_bytes = layer->io_rows * layer->policy.k * layer->block_size, in_io;
+	int err = 0;
+
+	while (bytes && !err) {
+		struct bvec_iter iter = { .bi_sector = sector };
+		struct qbd_waiter waiter = {
+			.done = COMPLETION_INITIALIZER_ONSTACK(waiter.done),
+		};
+
+		div_u64_rem(sector << SECTOR_SHIFT, io_bytes, &in_io);
+		iter.bi_size = min_t(u64, bytes, io_bytes - in_io);
+		err = write_rows(layer, NULL, &waiter, NULL, iter, false);
+		if (!err) {
+			wait_for_completion(&waiter.done);
+			err = blk_status_to_errno(waiter.status);
+		}
+		sector += iter.bi_size >> SECTOR_SHIFT;
+		bytes -= iter.bi_size;
+	}
+	return err;
+}
+
+/**
+ * qbd_write_map - a user's write
+ */
+int qbd_write_map(struct qbd_io *io)
+{
+	if (!write_fast(io)) {
+		INIT_WORK(&io->work, write_work);
+		queue_work(io->volume->top->pool->io_wq, &io->work);
+	}
+	return DM_MAPIO_SUBMITTED;
+}
