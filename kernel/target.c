@@ -430,7 +430,9 @@ static int volume_iterate_devices(struct dm_target *ti, iterate_devices_callout_
 {
 	struct volume_target *t = ti->private;
 
-	return fn(ti, t->pool_dev, 0, ti->len, data);
+	/* The pool device has a size of its own, which says nothing. */
+	return fn(ti, t->pool_dev, 0,
+		  min_t(sector_t, ti->len, bdev_nr_sectors(t->pool_dev->bdev)), data);
 }
 
 static struct target_type volume_target = {
