@@ -21,7 +21,7 @@ refused() {
 
 make_devices() {
 	local i
-	cd "$WORK"
+	cd "$WORK" || exit
 	for i in 1 2 3 4; do
 		truncate -s 64M "$i.img"
 	done
@@ -33,7 +33,7 @@ make_devices() {
 wrong_command_lines() {
 	local count=0 long
 	long=$(printf 'x%.0s' {1..64})
-	cd "$WORK"
+	cd "$WORK" || exit
 	refused 'a verb is missing'
 	refused 'no verb "nonsense"' nonsense
 	refused 'pool: what about it' pool
@@ -58,7 +58,7 @@ wrong_command_lines() {
 	refused '"" is no list of tags' pool create x ./3.img,
 	refused '"a,,b" is no list of tags' pool create x ./3.img,a,,b
 	refused 'host="A"" is no list of tags' pool create x './3.img,host="A"'
-	refused 'at most 64 backends' pool create x $(printf './%d.x ' {1..65})
+	refused 'at most 64 backends' pool create x ./{1..65}.x
 	refused 'extent-size must be a power of two' pool create x ./3.img --extent-size 3M
 	refused 'extent-size must be a power of two' pool create x ./3.img --extent-size 128M
 	refused 'extent-size must be .* not "4MB"' pool create x ./3.img --extent-size 4MB
