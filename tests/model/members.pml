@@ -14,10 +14,6 @@
  * order, so a prefix is told by what it adds up to: its LSN, whether it names
  * the chunk, the last stamp, the last checksum.
  *
- * An epoch is an index into ep_in[] and ep_hist[]: the members that are in by
- * it, and the epochs that it follows, itself included. Both are in the
- * superblock, so a table of them for all backends hides nothing.
- *
  * Everything that the host does is one guarded step. Writes that go to several
  * backends together are one step: each backend that is there has it, and the
  * host sees which were not. A crash while they are in flight leaves any subset
@@ -59,12 +55,12 @@
 #define NEP	7		/* epochs, the first included */
 #endif
 
-#define B(b)		(1 << (b))
-#define HAS(m, b)	(((m) >> (b)) & 1)
-#define CNT(m)		(HAS(m, 0) + HAS(m, 1) + HAS(m, 2))
+#ifdef SPLIT_BY_TAG_ALONE
+#define VOID_EPOCHS_COUNT
+#endif
+#include "epochs.h"
+
 #define LEGS		3		/* a mask */
-#define ALL		7
-#define NONE		15	/* no epoch */
 #define NOV		7	/* no value */
 #define UP(b)		HAS(link, b)
 
@@ -88,15 +84,11 @@
 byte link = ALL;
 byte losses, crashes;
 bool first;			/* backends 0 and 1 are alike: 0 is lost first */
-byte nep = 1;
-byte ep_in[NEP];
-byte ep_hist[NEP];
 byte flushed;			/* newest value that a flush was acknowledged for */
 byte issued;			/* newest value written */
 byte acked;			/* newest value acknowledged */
 
 /* a backend's superblock */
-byte sb_epoch[3];
 byte sb_gen[3];
 byte sb_ring[3];
 /* its ring copy */
@@ -128,9 +120,6 @@ byte fst, fv, fp, ff;		/* flush: the same */
 bool ckpt;			/* checkpoint: its flush is done, its pages are not */
 bool ckpt_again;		/* a write began since */
 
-hidden byte i, j, e, x, reach;
-hidden byte ok;
-hidden byte eff[3];
 hidden byte changed;
 
 /* never true: what must not be false, for the verifier to name */
@@ -214,73 +203,6 @@ inline raise(m)
 }
 
 /* --- activation --------------------------------------------------------- */
-
-/*
- * Which epoch each reachable backend stands for. An epoch that a reachable
- * member lacks although it is in by it was never complete, so nothing depended
- * on it: it is passed over.
- */
-inline void_epochs()
-{
-	i = 0;
-	do
-	:: i < 3 ->
-		eff[i] = sb_epoch[i];
-#ifndef SPLIT_BY_TAG_ALONE
-		do
-		:: HAS(reach, i) ->
-			ok = true;
-			j = 0;
-			do
-			:: j < 3 ->
-				if
-				:: HAS(reach & ep_in[eff[i]], j) && !HAS(ep_hist[sb_epoch[j]], eff[i]) ->
-					ok = false
-				:: else
-				fi;
-				j++
-			:: else -> break
-			od;
-			if
-			:: ok -> break
-			:: else ->
-				/* its parent: the newest of the others in its history */
-				j = eff[i];
-				x = ep_hist[j] & ~B(j);
-				do
-				:: !HAS(x, j) -> j--
-				:: else -> break
-				od;
-				eff[i] = j
-			fi
-		:: else -> break
-		od;
-#endif
-		i++
-	:: else -> break
-	od
-}
-
-/* ok: the histories agree; e: the newest epoch */
-inline newest_epoch()
-{
-	e = NONE;
-	ok = true;
-	i = 0;
-	do
-	:: i < 3 ->
-		if
-		:: HAS(reach, i) && e == NONE -> e = eff[i]
-		:: HAS(reach, i) && e != NONE && HAS(ep_hist[eff[i]], e) -> e = eff[i]
-		:: HAS(reach, i) && e != NONE && !HAS(ep_hist[eff[i]], e) && HAS(ep_hist[e], eff[i])
-		:: HAS(reach, i) && e != NONE && !HAS(ep_hist[eff[i]], e) && !HAS(ep_hist[e], eff[i]) ->
-			ok = false
-		:: !HAS(reach, i)
-		fi;
-		i++
-	:: else -> break
-	od
-}
 
 /* the ring's newest copy into v_*, its gen and members */
 inline find_ring()

@@ -11,7 +11,8 @@
  * has to happen before a tick, so a host can stall for as long as it likes
  * between any two steps. Hosts measure time alike.
  *
- * A heartbeat reads the block, then writes it. The write is in flight for as
+ * A heartbeat reads a block, then writes it (with ROUNDS: those of all members
+ * together, which makes three backends small enough). The write is in flight for as
  * long as it likes, and lands even where its host has stopped meanwhile. All
  * other writes are taken to land when they are issued: what a backend still
  * executes after that cannot be fenced, and is not claimed.
@@ -178,11 +179,28 @@ inline newest(h)
 
 /* --- the host that does not own ------------------------------------------ */
 
-inline look(h, b)
+#if NB == 2
+#define FRESH(h)	(HAS(fresh[0], h) | HAS(fresh[1], h) << 1)
+#elif NB == 3
+#define FRESH(h)	(HAS(fresh[0], h) | HAS(fresh[1], h) << 1 | HAS(fresh[2], h) << 2)
+#else
+#define FRESH(h)	(HAS(fresh[0], h) | HAS(fresh[1], h) << 1 | HAS(fresh[2], h) << 2 | HAS(fresh[3], h) << 3)
+#endif
+#define SEEN_BY(h, m)	(link[h] & (m) & FRESH(h))
+
+/* the blocks of m that it reaches */
+inline look(h, m)
 {
 	d_step {
-		phase[h] == IDLE && HAS(link[h], b) && HAS(fresh[b], h) ->
-		AGE(h, b) = 0; fresh[b] = fresh[b] & ~BIT(h)
+		phase[h] == IDLE && SEEN_BY(h, m) != 0 ->
+		s = SEEN_BY(h, m);
+		i = 0;
+		do
+		:: i < NB && HAS(s, i) -> AGE(h, i) = 0; fresh[i] = fresh[i] & ~BIT(h); i++
+		:: i < NB && !HAS(s, i) -> i++
+		:: else -> break
+		od;
+		i = 0
 	}
 }
 
@@ -239,11 +257,11 @@ inline take(h)
 	}
 }
 
-inline claim_write(h, b)
+inline claim_write(h, m)
 {
 	d_step {
-		(phase[h] == CLAIM || phase[h] == HAND) && hb_to[h] == 0 && HAS(todo[h] & link[h], b) ->
-		hb_to[h] = b + 1; hb_nonce[h] = NONCE(h); hb_age[h] = 0
+		(phase[h] == CLAIM || phase[h] == HAND) && hb_to[h] == 0 && (todo[h] & link[h] & (m)) != 0 ->
+		hb_to[h] = todo[h] & link[h] & (m); hb_nonce[h] = NONCE(h); hb_age[h] = 0
 	}
 }
 
@@ -329,44 +347,59 @@ inline hand_done(h)
 
 /* --- the owner ------------------------------------------------------------ */
 
-inline beat_read(h, b)
+inline beat_read(h, m)
 {
 	atomic {
-		MAY_BEAT(h) && hb_to[h] == 0 && HAS(link[h] & in[h], b) ->
+		MAY_BEAT(h) && hb_to[h] == 0 && (link[h] & in[h] & (m)) != 0 ->
+		d_step {
+			s = link[h] & in[h] & (m);
+			ok = true;
+			i = 0;
+			do
+			:: i < NB && HAS(s, i) && nonce[i] != NONCE(h) -> ok = false; i++
+			:: i < NB && !(HAS(s, i) && nonce[i] != NONCE(h)) -> i++
+			:: else -> break
+			od;
+			i = 0
+		}
 		if
-		:: nonce[b] == NONCE(h) -> hb_to[h] = b + 1; hb_nonce[h] = NONCE(h); hb_age[h] = 0
+		:: ok -> hb_to[h] = s; hb_nonce[h] = NONCE(h)
 		/* another's: it stops at the second, and may have written its own at the first */
-		:: nonce[b] != NONCE(h) -> hb_to[h] = b + 1; hb_nonce[h] = NONCE(h); hb_age[h] = T
-		:: nonce[b] != NONCE(h) -> d_step { idle(h) }
+		:: !ok -> hb_to[h] = s; hb_nonce[h] = NONCE(h); hb_age[h] = T
+		:: !ok -> d_step { idle(h) }
 		fi
 	}
 }
 
 /* the write lands, or never does */
-inline beat_write(h, b)
+inline beat_write(h)
 {
 	d_step {
-		hb_to[h] == b + 1 && HAS(link[h], b) ->
-		nonce[b] = hb_nonce[h];
-		fresh[b] = BIT(0) | BIT(1);
+		hb_to[h] != 0 ->
+		s = hb_to[h] & link[h];
+		ok = MAY_BEAT(h) && hb_nonce[h] == NONCE(h) && hb_age[h] < T;
+		i = 0;
+		do
+		:: i < NB && HAS(s, i) ->
+			nonce[i] = hb_nonce[h];
+			fresh[i] = BIT(0) | BIT(1);
+			if
+			:: ok -> AGE(h, i) = hb_age[h]
+			:: else
+			fi;
+			i++
+		:: i < NB && !HAS(s, i) -> i++
+		:: else -> break
+		od;
 		if
-		:: MAY_BEAT(h) && hb_nonce[h] == NONCE(h) && hb_age[h] < T -> AGE(h, b) = hb_age[h]
 		:: (phase[h] == CLAIM || phase[h] == HAND) && hb_nonce[h] == NONCE(h) ->
-			todo[h] = todo[h] & ~BIT(b);
+			todo[h] = todo[h] & ~s;
 			if
 			:: phase[h] == CLAIM -> timer[h] = 0
 			:: else
 			fi
 		:: else
 		fi;
-		hb_to[h] = 0; hb_nonce[h] = 0; hb_age[h] = 0
-	}
-}
-
-inline beat_lost(h, b)
-{
-	d_step {
-		hb_to[h] == b + 1 && !HAS(link[h], b) ->
 		hb_to[h] = 0; hb_nonce[h] = 0; hb_age[h] = 0
 	}
 }
@@ -469,6 +502,17 @@ inline release(h, n)
 #define EACH(op, h)	op(h, 0) :: op(h, 1) :: op(h, 2) :: op(h, 3)
 #endif
 
+/* heartbeat blocks: one at a time, or all together */
+#ifdef ROUNDS
+#define BLOCKS(op, h)	op(h, ALL)
+#elif NB == 2
+#define BLOCKS(op, h)	op(h, 1) :: op(h, 2)
+#elif NB == 3
+#define BLOCKS(op, h)	op(h, 1) :: op(h, 2) :: op(h, 4)
+#else
+#define BLOCKS(op, h)	op(h, 1) :: op(h, 2) :: op(h, 4) :: op(h, 8)
+#endif
+
 inline flap(h, b)
 {
 	d_step { flaps < FLAPS -> flaps++; link[h] = link[h] ^ BIT(b) }
@@ -489,15 +533,14 @@ init {
 	do
 	:: tick()
 	:: EACH(flap, 0) :: EACH(flap, 1)
-	:: EACH(look, 0) :: EACH(look, 1)
+	:: BLOCKS(look, 0) :: BLOCKS(look, 1)
 	:: claim(0) :: claim(1)
 	:: take(0) :: take(1)
-	:: EACH(claim_write, 0) :: EACH(claim_write, 1)
+	:: BLOCKS(claim_write, 0) :: BLOCKS(claim_write, 1)
 	:: check(0) :: check(1)
 	:: hand_done(0) :: hand_done(1)
-	:: EACH(beat_read, 0) :: EACH(beat_read, 1)
-	:: EACH(beat_write, 0) :: EACH(beat_write, 1)
-	:: EACH(beat_lost, 0) :: EACH(beat_lost, 1)
+	:: BLOCKS(beat_read, 0) :: BLOCKS(beat_read, 1)
+	:: beat_write(0) :: beat_write(1)
 	:: epoch_begin(0) :: epoch_begin(1)
 	:: EACH(epoch_readmit, 0) :: EACH(epoch_readmit, 1)
 	:: EACH(epoch_write, 0) :: EACH(epoch_write, 1)
