@@ -13,7 +13,7 @@ DESTDIR ?=
 
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-print-directory
-.PHONY: all help module userspace userspace-install userspace-clean install clean test test-unit test-uml test-debug \
+.PHONY: all help module userspace userspace-install userspace-clean install install-dkms clean test test-unit test-uml test-debug \
 	test-guest test-dkms test-mutations check check-module check-scripts check-userspace \
 	demo model $(addprefix module-,fast debug 6.1 6.12)
 
@@ -59,9 +59,13 @@ endif
 
 # --- installing ---------------------------------------------------------------------------------
 
-install: module userspace-install ## both, for the running kernel; see docs for DKMS
+install: module userspace-install ## both, for the running kernel; install-dkms is for all kernels
 	$(MAKE) -C $(KDIR) M=$(abspath $(objdir)) \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+
+install-dkms: ## the module's sources, for "dkms install dm-qbd/$(VERSION)"
+	install -d $(DESTDIR)/usr/src/dm-qbd-$(VERSION)
+	cp -r Makefile Kbuild dkms.conf LICENSE kernel include $(DESTDIR)/usr/src/dm-qbd-$(VERSION)/
 
 clean: userspace-clean
 	rm -rf $(BUILD)
@@ -85,7 +89,7 @@ test-guest: ## the smoke tests in Debian's stock 6.1 and 6.12
 	tests/run --lane guest-6.1 --lane guest-6.12
 
 test-dkms: ## an installation by DKMS for both stock kernels, into a folder of its own
-	tests/run --lane host
+	tests/run --lane host dkms
 
 test-mutations: ## does each broken promise fail its test? MUTATIONS="name..." selects
 	tests/mutations/run $(MUTATIONS)
