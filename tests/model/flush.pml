@@ -48,8 +48,8 @@
 /* SWITCH: RENEWAL_NOT_DURABLE | replicas | checkpoint: ... durable, before LSNs <= L are freed */
 /* SWITCH: CHECKPOINT_FREES_BEFORE_PAGES | replicas | checkpoint: writes the pages, flushes */
 /* SWITCH: PAGES_HOLD_UNRECORDED | replicas | metadata pages hold recorded values only */
-/* SWITCH: ORDINARY_USES_RESERVE | replicas | room: ordinary records wait before they use the reserve */
-/* SWITCH: DISCARD_SPLIT | ec | discard: whole rows are one record */
+/* SWITCH: ORDINARY_USES_RESERVE | replicas-w3c2 | room: ordinary records wait before they use the reserve */
+/* SWITCH: DISCARD_SPLIT | ec-w3c1 | discard: whole rows are one record */
 /* SWITCH: DISCARD_BEFORE_RECORD | replicas | discard: passed down only when state and parity are durable */
 /* SWITCH: DISCARD_UNLOCKED | replicas | discard: ... under the lock */
 /* SWITCH: LOCK_BLOCKS_ONLY | ec | write: lock the rows */
