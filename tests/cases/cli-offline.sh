@@ -142,6 +142,7 @@ verify_json() {
 
 # What lists and searches works where there is no device mapper, and no such pool.
 lists_without_a_kernel() {
+	cd "$WORK" || exit
 	qbd pool list >out
 	head -1 out | grep -q '^POOL'
 	qbd pool list --json | jq -e 'type == "array"' >/dev/null

@@ -131,6 +131,7 @@ int create_plan(struct qbd_super *supers, const char *name,
 		uuid_generate_random(pool->members[i].uuid);
 		memcpy(pool->members[i].tags, backends[i].tags, QBD_TAGS_SIZE);
 		pool->members[i].state = QBD_MEMBER_IN;
+		pool->epochs[0].in |= BIT_ULL(i);
 	}
 	for (i = 0; i < nr; i++) {
 		struct qbd_geometry *g = &supers[i].geometry;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define PLAIN_SECONDS 10 /* between lines where there is no terminal */
+#define START_SECONDS 0.5
 
 static double now(void)
 {
@@ -57,52 +58,99 @@ void progress_line(enum progress_job job, const struct live_job *state, double s
 			 done / seconds, eta);
 }
 
-/**
- * progress_wait - until the job does not run any more
- * @quiet: show nothing
- * @last: set to the status that ended it
- *
- * Return: 0, or a negative errno when the status cannot be read.
+static const struct live_job *job_of(const struct live_status *status, enum progress_job job)
+{
+	return job == PROGRESS_RESYNC ? &status->resync : &status->scrub;
+}
+
+static bool runs(const struct live_job *job)
+{
+	return !strcmp(job->state, "running");
+}
+
+/*
+ * The kernel starts the job a moment after the message is answered: until it is
+ * seen to run, or to have run, or START_SECONDS have passed.
  */
-int progress_wait(const struct live_pool *pool, enum progress_job job, bool quiet,
-		  struct live_status *last)
+static int wait_for_start(const struct live_pool *pool, enum progress_job job,
+			  const struct live_job *before)
+{
+	double end = now() + START_SECONDS;
+	struct live_status status;
+	const struct live_job *state = job_of(&status, job);
+	int err;
+
+	do {
+		err = live_read_status(pool->name, &status);
+		if (err || runs(state) || state->done != before->done ||
+		    state->total != before->total || state->count != before->count)
+			return err;
+		rest(0.005);
+	} while (now() < end);
+	return 0;
+}
+
+static void show(const char *line, bool terminal)
+{
+	if (terminal)
+		fprintf(stderr, "\r%-78s", line);
+	else
+		fprintf(stderr, "%s\n", line);
+	fflush(stderr);
+}
+
+/* Until it does not run any more. */
+static int wait_for_end(const struct live_pool *pool, enum progress_job job, bool quiet,
+			struct live_status *last)
 {
 	bool terminal = isatty(STDERR_FILENO), shown = false;
 	double start = now(), interval = 0.02, next;
-	u64 done = 0, count = 0;
-	struct live_job *state;
+	const struct live_job *state = job_of(last, job);
+	struct live_job first;
 	char line[160];
-	bool first = true;
 	int err;
 
+	err = live_read_status(pool->name, last);
+	first = *state;
 	next = start + (terminal ? 0 : PLAIN_SECONDS);
-	for (;; first = false) {
-		err = live_read_status(pool->name, last);
-		if (err)
-			break;
-		state = job == PROGRESS_RESYNC ? &last->resync : &last->scrub;
-		if (first) {
-			done = state->done;
-			count = state->count;
-		}
-		if (strcmp(state->state, "running"))
-			break;
+	while (!err && runs(state)) {
 		if (!quiet && now() >= next) {
-			progress_line(job, state, now() - start, done, count, line,
+			progress_line(job, state, now() - start, first.done, first.count, line,
 				      sizeof(line));
-			if (terminal)
-				fprintf(stderr, "\r%-78s", line);
-			else
-				fprintf(stderr, "%s\n", line);
-			fflush(stderr);
+			show(line, terminal);
 			shown = terminal;
 			next += terminal ? 1 : PLAIN_SECONDS;
 		}
 		/* A short job is over at once, a long one is asked once a second. */
 		rest(interval);
 		interval = interval < 0.5 ? 2 * interval : 1;
+		err = live_read_status(pool->name, last);
 	}
 	if (shown)
 		fprintf(stderr, "\r%78s\r", "");
+	return err;
+}
+
+/**
+ * progress_run - start a job, and wait until it is over
+ * @quiet: show nothing
+ * @last: set to the status that ended it; one that ran already is waited for
+ *
+ * Return: 0, or a negative errno when it cannot be started or asked for.
+ */
+int progress_run(const struct live_pool *pool, enum progress_job job, bool quiet,
+		 struct live_status *last)
+{
+	struct live_status before;
+	int err;
+
+	err = live_read_status(pool->name, &before);
+	if (!err)
+		err = live_message(pool, NULL,
+				   job == PROGRESS_RESYNC ? "resync start" : "scrub start");
+	if (!err)
+		err = wait_for_start(pool, job, job_of(&before, job));
+	if (!err)
+		err = wait_for_end(pool, job, quiet, last);
 	return err;
 }

@@ -98,19 +98,17 @@ int repair_pool(const struct live_pool *pool, bool wait, bool quiet, struct repa
 		complain("%s: cannot be asked: %s", pool->name, strerror(-err));
 		return err;
 	}
-	err = live_message(pool, NULL, "resync start");
-	/* One that runs already is what is wanted. */
-	if (err && err != -EBUSY && err != -EALREADY) {
-		complain("%s: resync cannot be started: %s", pool->name, strerror(-err));
+	if (wait)
+		err = progress_run(pool, PROGRESS_RESYNC, quiet, &status);
+	else
+		err = live_message(pool, NULL, "resync start");
+	if (err) {
+		complain("%s: resync failed: %s", pool->name, strerror(-err));
 		return err;
 	}
-	if (wait) {
-		err = progress_wait(pool, PROGRESS_RESYNC, quiet, &status);
-		if (!err)
-			repair->chunks = status.resync.done;
-	}
-	if (!err)
-		err = live_verify(pool, &verify);
+	if (wait)
+		repair->chunks = status.resync.done;
+	err = live_verify(pool, &verify);
 	if (err) {
 		complain("%s: cannot be asked: %s", pool->name, strerror(-err));
 		return err;

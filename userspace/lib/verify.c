@@ -107,9 +107,20 @@ static u64 layer_chunks(const struct qbd_image *image, const struct qbd_layer_en
 	return DIV_ROUND_UP(layer->sectors * 512, bytes);
 }
 
+/* What a chunk that is made now could lose. */
+static unsigned int losses_now(const struct qbd_policy *policy, unsigned int nr_in)
+{
+	unsigned int spare = nr_in > policy->k ? nr_in - policy->k : 0;
+
+	return spare < policy->m ? spare : policy->m;
+}
+
 static void list_volumes(const struct qbd_image *image, struct verify *verify)
 {
-	unsigned int i;
+	unsigned int nr_in = 0, i;
+
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		nr_in += image->members[i].standing == IMAGE_IN;
 
 	verify->volumes = new_array(struct verify_volume, image->nr_volumes);
 	for (i = 0; i < image->nr_volumes; i++) {
@@ -122,7 +133,7 @@ static void list_volumes(const struct qbd_image *image, struct verify *verify)
 		v->number = entry->number;
 		memcpy(v->name, entry->name, sizeof(v->name));
 		v->policy = entry->policy;
-		v->losses = entry->policy.m;
+		v->losses = losses_now(&entry->policy, nr_in);
 	}
 }
 

@@ -98,6 +98,15 @@ static int send(const struct live_pool *pool, const struct live_backend *b,
 	return err ? QBD_FAILED : QBD_FINE;
 }
 
+static int check_out(const struct live_pool *pool, const struct live_backend *b,
+		     const char *trouble)
+{
+	if (!b->in)
+		return QBD_FINE;
+	complain("%s: backend %u %s", pool->name, b->index, trouble);
+	return QBD_FAILED;
+}
+
 static int run_fail(int argc, char **argv)
 {
 	static const struct option options[] = { {} };
@@ -130,6 +139,8 @@ static int run_readd(int argc, char **argv)
 		ret = device_of(argv[optind + 1], &rdev);
 	if (!ret)
 		ret = find_backend(&pool, argv[optind + 1], &backend);
+	if (!ret)
+		ret = check_out(&pool, &backend, "is in already");
 	return ret ? ret : send(&pool, &backend, "readd", &rdev);
 }
 
@@ -188,6 +199,8 @@ static int run_replace(int argc, char **argv)
 	ret = find_pool(argv[optind], &pool);
 	if (!ret)
 		ret = find_backend(&pool, argv[optind + 1], &backend);
+	if (!ret)
+		ret = check_out(&pool, &backend, "is in; qbd backend fail takes it out");
 	if (!ret)
 		ret = device_of(new_device, &rdev);
 	if (!ret)

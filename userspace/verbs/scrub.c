@@ -7,15 +7,9 @@ static int scrub(const struct live_pool *pool, bool quiet)
 	struct live_status status;
 	int err;
 
-	err = live_message(pool, NULL, "scrub start");
-	/* One that runs already is waited for. */
-	if (err && err != -EBUSY && err != -EALREADY) {
-		complain("%s: scrub cannot be started: %s", pool->name, strerror(-err));
-		return QBD_FAILED;
-	}
-	err = progress_wait(pool, PROGRESS_SCRUB, quiet, &status);
+	err = progress_run(pool, PROGRESS_SCRUB, quiet, &status);
 	if (err) {
-		complain("%s: cannot be asked: %s", pool->name, strerror(-err));
+		complain("%s: scrub failed: %s", pool->name, strerror(-err));
 		return QBD_FAILED;
 	}
 	printf("%s: %llu of %llu chunks read, %llu bad blocks found\n", pool->name,

@@ -96,9 +96,9 @@ static int run(int argc, char **argv)
 	while ((c = next_option(argc, argv, "s:", options)) != -1) {
 		switch (c) {
 		case 's':
-			if (!parse_size(optarg, &bytes) || !bytes || bytes % 512 ||
-			    bytes > QBD_MAX_VOLUME)
-				return usage("--size must be whole sectors and at most 16T, "
+			if (!parse_size(optarg, &bytes) || !bytes ||
+			    bytes % QBD_MIN_BLOCK || bytes > QBD_MAX_VOLUME)
+				return usage("--size must be a multiple of 4k and at most 16T, "
 					     "not \"%s\"",
 					     optarg);
 			break;
