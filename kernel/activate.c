@@ -6,7 +6,7 @@
  * step durable before the next:
  *
  *	1. the log (the union of what the ring members have) on every ring member
- *	2. an epoch, if members are missing that were in
+ *	2. the epoch, on all that are in; a new one if members are missing
  *	3. stamps for every chunk that the log names and that has a leg that is not
  *	   in, appended to the same log (rule 2)
  *	4. active ranges are reconciled (rule 6): data, then flush
@@ -582,7 +582,10 @@ static void choose_ring(struct qbd_pool *pool, struct qbd_membership *next)
 	next->ring_members = members;
 }
 
-/* Members that are missing are out, durably. */
+/*
+ * Members that are missing are out, durably. With none missing all get the epoch
+ * that was chosen: some may have an older one, or one that was only begun.
+ */
 static int epoch_without(struct qbd_pool *pool, u64 missing)
 {
 	struct qbd_membership *next = pool->next_members;
@@ -590,7 +593,8 @@ static int epoch_without(struct qbd_pool *pool, u64 missing)
 
 	mutex_lock(&pool->member_lock);
 	*next = pool->members;
-	qbd_member_next_epoch(next, missing, 0);
+	if (missing)
+		qbd_member_next_epoch(pool, next, missing, 0);
 	failed = qbd_super_write(pool, next, pool->in);
 	if (!failed)
 		pool->members = *next;
@@ -678,8 +682,7 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 		goto out;
 
 	err = copy_log(a);
-	if (!err && missing)
-		err = epoch_without(pool, missing);
+	err = err ?: epoch_without(pool, missing);
 	if (!err)
 		err = qbd_named_each(pool, stamp_named, a);
 	err = err ?: qbd_ring_wait(pool, a->last_lsn);

@@ -5,10 +5,10 @@
  * Every bio that the target issues goes through qbd_bio_submit() and
  * qbd_bio_end(). There the backend's state is kept: how many bios are in flight,
  * whether anything was written since the last flush, how long reads take, and
- * how often I/O failed. What a failure means is not decided here: a failed write
- * or flush is the caller's to report with qbd_member_fail() before it
- * acknowledges anything (rule 2), a failed read is rebuilt from other legs
- * (rule 9).
+ * how often I/O failed. A failed write or flush, of whatever kind, is reported to
+ * member.c right there, before who sent it hears of it: no flush that is under way
+ * is acknowledged before the backend is out (docs/protocol.md). A failed read is
+ * rebuilt from other legs (rule 9).
  */
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -21,10 +21,16 @@ static void qbd_bio_end(struct bio *bio)
 	struct qbd_backend *b = qb->backend;
 
 	if (op_is_write(bio_op(bio))) {
-		if (bio->bi_status)
+		if (bio->bi_status && bio_op(bio) != REQ_OP_DISCARD) {
+			/*
+			 * At once, before anyone hears of it: a flush that runs may
+			 * have been answered by a device that lost its cache since.
+			 */
 			atomic64_inc(&b->stats.write_errors);
-		else if (bio_op(bio) == REQ_OP_WRITE && !(bio->bi_opf & REQ_FUA))
+			qbd_member_fail(b->pool, BIT_ULL(b->index));
+		} else if (bio_op(bio) == REQ_OP_WRITE && !(bio->bi_opf & REQ_FUA)) {
 			WRITE_ONCE(b->unflushed, 1);
+		}
 	} else if (bio->bi_status) {
 		atomic64_inc(&b->stats.read_errors);
 	} else {
@@ -177,6 +183,7 @@ int qbd_backend_rw(struct qbd_backend *b, blk_opf_t opf, u64 offset, void *buffe
  */
 u64 qbd_backend_flush(struct qbd_pool *pool, u64 which)
 {
+	int idx = srcu_read_lock(&pool->backends_srcu);
 	struct qbd_wait wait;
 	unsigned int i;
 	u64 failed;
@@ -198,6 +205,7 @@ u64 qbd_backend_flush(struct qbd_pool *pool, u64 which)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		if (failed & BIT_ULL(i))
 			WRITE_ONCE(pool->backend[i]->unflushed, 1);
+	srcu_read_unlock(&pool->backends_srcu, idx);
 	return failed;
 }
 

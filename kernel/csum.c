@@ -216,16 +216,16 @@ static int copy_read(struct qbd_chunk *chunk, u64 leg, u32 p, void *both,
 		     struct qbd_page_id *id)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
+	int idx = srcu_read_lock(&pool->backends_srcu), place = -EIO;
 	struct qbd_backend *b = qbd_backend_in(pool, qbd_leg_backend(leg));
 	u64 number = page_number(pool, leg, p);
 
-	if (!b)
-		return -EIO;
-	if (qbd_backend_rw(b, REQ_OP_READ | REQ_META,
-			   b->geometry.csum_start + number * QBD_PAGE_PLACES, both,
-			   QBD_PAGE_PLACES))
-		return -EIO;
-	return qbd_page_newest(both, b->geometry.uuid, QBD_PAGE_CSUM, number, id);
+	if (b && !qbd_backend_rw(b, REQ_OP_READ | REQ_META,
+				 b->geometry.csum_start + number * QBD_PAGE_PLACES, both,
+				 QBD_PAGE_PLACES))
+		place = qbd_page_newest(both, b->geometry.uuid, QBD_PAGE_CSUM, number, id);
+	srcu_read_unlock(&pool->backends_srcu, idx);
+	return place;
 }
 
 /*

@@ -117,6 +117,9 @@ int qbd_flush(struct qbd_pool *pool)
 		qbd_named_each(pool, append, &lsn);
 		err = qbd_ring_wait(pool, lsn);
 	}
+	/* Whatever failed meanwhile, on any backend: out, and stamped, before this. */
+	if (!err)
+		err = qbd_member_quiet(pool) ?: pool->flush_error;
 	if (err && !pool->flush_error) {
 		DMERR("%s: a flush failed (%d): flushes fail until the pool is started anew",
 		      pool->members.pool_name, err);
@@ -236,7 +239,7 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
 	unsigned int i;
 	u64 block, failed;
-	int err;
+	int err, idx;
 
 	mutex_lock(&pool->checkpoint_mutex);
 	c.flush = READ_ONCE(pool->flush_number) + 1;
@@ -245,6 +248,7 @@ int qbd_checkpoint(struct qbd_pool *pool)
 		goto out;
 	qbd_ring_position(pool, &c.lsn, &block);
 
+	idx = srcu_read_lock(&pool->backends_srcu);
 	c.pages.failed = 0;
 	qbd_named_each(pool, write_csums, &c);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
@@ -256,9 +260,9 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	qbd_table_write(pool, &pool->volume_table, READ_ONCE(pool->in), false, &c.pages);
 	qbd_table_write(pool, &pool->layer_table, READ_ONCE(pool->in), false, &c.pages);
 	failed = qbd_pages_send(&c.pages);
+	srcu_read_unlock(&pool->backends_srcu, idx);
 	failed |= qbd_backend_flush(pool, READ_ONCE(pool->in) & ~failed);
-	if (failed)
-		err = qbd_member_settle(pool, failed);
+	err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
 	if (err)
 		goto out;
 

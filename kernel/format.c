@@ -14,7 +14,7 @@ static void check_layout(void)
 	BUILD_BUG_ON(sizeof(struct qbd_ring_disk) != QBD_PAGE_SIZE);
 	BUILD_BUG_ON(sizeof(struct qbd_super_disk) != QBD_SUPER_SIZE);
 	BUILD_BUG_ON(offsetof(struct qbd_super_disk, epochs) != 512);
-	BUILD_BUG_ON(offsetof(struct qbd_super_disk, members) != 1024);
+	BUILD_BUG_ON(offsetof(struct qbd_super_disk, members) != 1280);
 	BUILD_BUG_ON(sizeof(struct qbd_heartbeat_disk) != 4096);
 	BUILD_BUG_ON(sizeof(struct qbd_member_disk) != 96);
 	BUILD_BUG_ON(sizeof(struct qbd_volume_disk) != 256);
@@ -146,6 +146,7 @@ void qbd_super_encode(const struct qbd_super *super, void *raw)
 	for (i = 0; i < p->nr_epochs; i++) {
 		d->epochs[i].number = cpu_to_le32(p->epochs[i].number);
 		d->epochs[i].tag = cpu_to_le64(p->epochs[i].tag);
+		d->epochs[i].in = cpu_to_le64(p->epochs[i].in);
 	}
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		const struct qbd_member *m = &p->members[i];
@@ -319,6 +320,7 @@ int qbd_super_decode(const void *raw, u64 device_bytes, struct qbd_super *super)
 	for (i = 0; i < p->nr_epochs && i < QBD_EPOCHS; i++) {
 		p->epochs[i].number = le32_to_cpu(d->epochs[i].number);
 		p->epochs[i].tag = le64_to_cpu(d->epochs[i].tag);
+		p->epochs[i].in = le64_to_cpu(d->epochs[i].in);
 	}
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		memcpy(p->members[i].uuid, d->members[i].uuid, 16);

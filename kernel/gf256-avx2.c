@@ -3,7 +3,7 @@
  * GF(2^8) with AVX2: two table look-ups of 32 nibbles each multiply 32 bytes.
  *
  * ymm0-1 low and ymm2-3 high nibbles, ymm4 table, ymm5-6 products, ymm7 the
- * nibble mask, ymm8-15 two accumulators for each row.
+ * nibble mask, ymm8-15 four times two accumulators.
  */
 #include "gf256-x86.h"
 
@@ -15,7 +15,7 @@
 #define STEP		64
 #define VECTOR		32
 #define FINISH		"vzeroupper"
-#define TABLE		gf256_product
+#define KEY(c)		(unsigned long)gf256_product[c]
 
 #define ACC_0(f)	f(0, 8) f(1, 9)
 #define ACC_1(f)	f(0, 10) f(1, 11)
@@ -40,23 +40,21 @@
 	"vpxor %%ymm5, %%ymm" #a ", %%ymm" #a "\n\t"			\
 	"vpxor %%ymm6, %%ymm" #b ", %%ymm" #b "\n\t"
 #define MUL_2(x, y, hx, hy, a, b)					\
-	"vbroadcasti128 (%[table],%[t]), %%ymm4\n\t"			\
+	"vbroadcasti128 (%[t]), %%ymm4\n\t"				\
 	LOOKUP(x, y, a, b)						\
-	"vbroadcasti128 16(%[table],%[t]), %%ymm4\n\t"			\
+	"vbroadcasti128 16(%[t]), %%ymm4\n\t"				\
 	LOOKUP(hx, hy, a, b)
 
-#define CLEAR(r)	ACC_##r(CLEAR_1)
-#define STORE(r)	ACC_##r(STORE_1)
+#define SETUP		"vmovdqa %[nibbles], %%ymm7\n\t"
+#define CLEAR(a)	ACC_##a(CLEAR_1)
+#define STORE(a)	ACC_##a(STORE_1)
 #define PREFETCH	"prefetcht0 (%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0, 0) LOAD_1(1, 1)
-#define XOR0		ACC_0(XOR_1)
-#define SPLIT								\
-	"vmovdqa %[nibbles], %%ymm7\n\t"				\
-	SPLIT_1(0, 2) SPLIT_1(1, 3)
-#define MUL(r)								\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"shl $5, %[t]\n\t"						\
-	MUL_ACC_##r(MUL_2)
+#define XOR(a)		ACC_##a(XOR_1)
+#define SPLIT		SPLIT_1(0, 2) SPLIT_1(1, 3)
+#define MUL(r, a)							\
+	"mov " COL_KEY(r) ", %[t]\n\t"					\
+	MUL_ACC_##a(MUL_2)
 
 /*
  * Adding: ymm0 and 2 nibbles, ymm5-6 products, ymm7 the mask, ymm8-15 the
@@ -67,12 +65,11 @@
 #define HELD_2(f)	f(2, 12, 13)
 #define HELD_3(f)	f(3, 14, 15)
 
-#define HOLD_ALL	"vmovdqa %[nibbles], %%ymm7\n\t"
+#define HOLD_ALL	SETUP
 #define HOLD_1(r, lo, hi)						\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"shl $5, %[t]\n\t"						\
-	"vbroadcasti128 (%[table],%[t]), %%ymm" #lo "\n\t"		\
-	"vbroadcasti128 16(%[table],%[t]), %%ymm" #hi "\n\t"
+	"mov " ROW_KEY(r) ", %[t]\n\t"					\
+	"vbroadcasti128 (%[t]), %%ymm" #lo "\n\t"			\
+	"vbroadcasti128 16(%[t]), %%ymm" #hi "\n\t"
 #define ADD_MUL_1(r, lo, hi)						\
 	"vpshufb %%ymm0, %%ymm" #lo ", %%ymm5\n\t"			\
 	"vpshufb %%ymm2, %%ymm" #hi ", %%ymm6\n\t"			\

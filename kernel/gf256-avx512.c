@@ -4,7 +4,7 @@
  * bytes, and one ternary XOR adds both.
  *
  * zmm0-3 low and zmm4-7 high nibbles, zmm8-9 tables, zmm10-11 products, zmm14
- * the nibble mask, zmm16-31 four accumulators for each row.
+ * the nibble mask, zmm16-31 four times four accumulators.
  */
 #include "gf256-x86.h"
 
@@ -16,7 +16,7 @@
 #define STEP		256
 #define VECTOR		64
 #define FINISH		"vzeroupper"
-#define TABLE		gf256_product
+#define KEY(c)		(unsigned long)gf256_product[c]
 
 #define ACC_0(f)	f(0, 4, 16) f(1, 5, 17) f(2, 6, 18) f(3, 7, 19)
 #define ACC_1(f)	f(0, 4, 20) f(1, 5, 21) f(2, 6, 22) f(3, 7, 23)
@@ -37,24 +37,23 @@
 	"vpshufb %%zmm" #h ", %%zmm9, %%zmm11\n\t"			\
 	"vpternlogd $0x96, %%zmm10, %%zmm11, %%zmm" #a "\n\t"
 
-#define CLEAR(r)	ACC_##r(CLEAR_1)
-#define STORE(r)	ACC_##r(STORE_1)
+#define SETUP		"vmovdqa64 %[nibbles], %%zmm14\n\t"
+#define CLEAR(a)	ACC_##a(CLEAR_1)
+#define STORE(a)	ACC_##a(STORE_1)
 #define PREFETCH							\
 	"prefetcht0 (%[p],%[ahead])\n\t"				\
 	"prefetcht0 64(%[p],%[ahead])\n\t"				\
 	"prefetcht0 128(%[p],%[ahead])\n\t"				\
 	"prefetcht0 192(%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0,, 0) LOAD_1(1,, 1) LOAD_1(2,, 2) LOAD_1(3,, 3)
-#define XOR0		ACC_0(XOR_1)
+#define XOR(a)		ACC_##a(XOR_1)
 #define SPLIT								\
-	"vmovdqa64 %[nibbles], %%zmm14\n\t"				\
 	SPLIT_1(0, 4) SPLIT_1(1, 5) SPLIT_1(2, 6) SPLIT_1(3, 7)
-#define MUL(r)								\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"shl $5, %[t]\n\t"						\
-	"vbroadcasti32x4 (%[table],%[t]), %%zmm8\n\t"			\
-	"vbroadcasti32x4 16(%[table],%[t]), %%zmm9\n\t"			\
-	ACC_##r(MUL_1)
+#define MUL(r, a)							\
+	"mov " COL_KEY(r) ", %[t]\n\t"					\
+	"vbroadcasti32x4 (%[t]), %%zmm8\n\t"				\
+	"vbroadcasti32x4 16(%[t]), %%zmm9\n\t"				\
+	ACC_##a(MUL_1)
 
 /*
  * Adding: zmm0 and 4 nibbles, zmm10-11 products, zmm14 the mask, zmm16-23 the
@@ -65,12 +64,11 @@
 #define HELD_2(f)	f(2, 20, 21)
 #define HELD_3(f)	f(3, 22, 23)
 
-#define HOLD_ALL	"vmovdqa64 %[nibbles], %%zmm14\n\t"
+#define HOLD_ALL	SETUP
 #define HOLD_1(r, lo, hi)						\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"shl $5, %[t]\n\t"						\
-	"vbroadcasti32x4 (%[table],%[t]), %%zmm" #lo "\n\t"		\
-	"vbroadcasti32x4 16(%[table],%[t]), %%zmm" #hi "\n\t"
+	"mov " ROW_KEY(r) ", %[t]\n\t"					\
+	"vbroadcasti32x4 (%[t]), %%zmm" #lo "\n\t"			\
+	"vbroadcasti32x4 16(%[t]), %%zmm" #hi "\n\t"
 #define ADD_MUL_1(r, lo, hi)						\
 	"vpshufb %%zmm0, %%zmm" #lo ", %%zmm10\n\t"			\
 	"vpshufb %%zmm4, %%zmm" #hi ", %%zmm11\n\t"			\

@@ -2,8 +2,8 @@
 /*
  * GF(2^8) with GFNI and AVX2, for CPUs with GFNI but without AVX-512.
  *
- * ymm0-1 data, ymm4 coefficient, ymm5-6 products, ymm8-15 two accumulators for
- * each row.
+ * ymm0-1 data, ymm4 coefficient, ymm5-6 products, ymm8-15 four times two
+ * accumulators.
  */
 #include "gf256-x86.h"
 
@@ -15,7 +15,7 @@
 #define STEP		64
 #define VECTOR		32
 #define FINISH		"vzeroupper"
-#define TABLE		gf256_affine
+#define KEY(c)		gf256_affine[c]
 
 #define ACC_0(f)	f(0, 8) f(1, 9)
 #define ACC_1(f)	f(0, 10) f(1, 11)
@@ -30,16 +30,16 @@
 	"vgf2p8affineqb $0, %%ymm4, %%ymm" #i ", %%ymm5\n\t"		\
 	"vpxor %%ymm5, %%ymm" #a ", %%ymm" #a "\n\t"
 
-#define CLEAR(r)	ACC_##r(CLEAR_1)
-#define STORE(r)	ACC_##r(STORE_1)
+#define SETUP
+#define CLEAR(a)	ACC_##a(CLEAR_1)
+#define STORE(a)	ACC_##a(STORE_1)
 #define PREFETCH	"prefetcht0 (%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0, 0) LOAD_1(1, 1)
-#define XOR0		ACC_0(XOR_1)
+#define XOR(a)		ACC_##a(XOR_1)
 #define SPLIT
-#define MUL(r)								\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"vpbroadcastq (%[table],%[t],8), %%ymm4\n\t"			\
-	ACC_##r(MUL_1)
+#define MUL(r, a)							\
+	"vpbroadcastq " COL_KEY(r) ", %%ymm4\n\t"			\
+	ACC_##a(MUL_1)
 
 /* Adding: ymm0 data, ymm5 product, ymm8-11 the coefficients. */
 #define HELD_0		"%%ymm8"
@@ -48,9 +48,7 @@
 #define HELD_3		"%%ymm11"
 
 #define HOLD_ALL
-#define HOLD(r)								\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"vpbroadcastq (%[table],%[t],8), " HELD_##r "\n\t"
+#define HOLD(r)		"vpbroadcastq " ROW_KEY(r) ", " HELD_##r "\n\t"
 #define ADD_FETCH	"vmovdqu (%[src],%[pos]), %%ymm0\n\t"
 #define ADD_XOR0							\
 	"vpxor (%[d0],%[pos]), %%ymm0, %%ymm5\n\t"			\

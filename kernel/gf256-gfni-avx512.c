@@ -4,8 +4,8 @@
  * coefficient, which is an 8x8 bit matrix. (GF2P8MULB is of no use, it knows
  * the field of AES only.)
  *
- * zmm0-3 data, zmm4 coefficient, zmm5-8 products, zmm16-31 four accumulators
- * for each row.
+ * zmm0-3 data, zmm4 coefficient, zmm5-8 products, zmm16-31 four times four
+ * accumulators.
  */
 #include "gf256-x86.h"
 
@@ -17,7 +17,7 @@
 #define STEP		256
 #define VECTOR		64
 #define FINISH		"vzeroupper"
-#define TABLE		gf256_affine
+#define KEY(c)		gf256_affine[c]
 
 #define ACC_0(f)	f(0, 16) f(1, 17) f(2, 18) f(3, 19)
 #define ACC_1(f)	f(0, 20) f(1, 21) f(2, 22) f(3, 23)
@@ -33,20 +33,20 @@
 	"vgf2p8affineqb $0, %%zmm4, %%zmm" #i ", %%zmm5\n\t"		\
 	"vpxorq %%zmm5, %%zmm" #a ", %%zmm" #a "\n\t"
 
-#define CLEAR(r)	ACC_##r(CLEAR_1)
-#define STORE(r)	ACC_##r(STORE_1)
+#define SETUP
+#define CLEAR(a)	ACC_##a(CLEAR_1)
+#define STORE(a)	ACC_##a(STORE_1)
 #define PREFETCH							\
 	"prefetcht0 (%[p],%[ahead])\n\t"				\
 	"prefetcht0 64(%[p],%[ahead])\n\t"				\
 	"prefetcht0 128(%[p],%[ahead])\n\t"				\
 	"prefetcht0 192(%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0, 0) LOAD_1(1, 1) LOAD_1(2, 2) LOAD_1(3, 3)
-#define XOR0		ACC_0(XOR_1)
+#define XOR(a)		ACC_##a(XOR_1)
 #define SPLIT
-#define MUL(r)								\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"vpbroadcastq (%[table],%[t],8), %%zmm4\n\t"			\
-	ACC_##r(MUL_1)
+#define MUL(r, a)							\
+	"vpbroadcastq " COL_KEY(r) ", %%zmm4\n\t"			\
+	ACC_##a(MUL_1)
 
 /* Adding: zmm0 data, zmm5 product, zmm16-19 the coefficients. */
 #define HELD_0		"%%zmm16"
@@ -55,9 +55,7 @@
 #define HELD_3		"%%zmm19"
 
 #define HOLD_ALL
-#define HOLD(r)								\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"vpbroadcastq (%[table],%[t],8), " HELD_##r "\n\t"
+#define HOLD(r)		"vpbroadcastq " ROW_KEY(r) ", " HELD_##r "\n\t"
 #define ADD_FETCH	"vmovdqu64 (%[src],%[pos]), %%zmm0\n\t"
 #define ADD_XOR0							\
 	"vpxorq (%[d0],%[pos]), %%zmm0, %%zmm5\n\t"			\

@@ -3,7 +3,7 @@
  * GF(2^8) with SSSE3: two table look-ups of 16 nibbles each multiply 16 bytes.
  *
  * xmm0-1 low and xmm2-3 high nibbles, xmm4 table, xmm5-6 products, xmm7 the
- * nibble mask, xmm8-15 two accumulators for each row.
+ * nibble mask, xmm8-15 four times two accumulators.
  */
 #include "gf256-x86.h"
 
@@ -15,7 +15,7 @@
 #define STEP		32
 #define VECTOR		16
 #define FINISH		""
-#define TABLE		gf256_product
+#define KEY(c)		(unsigned long)gf256_product[c]
 
 #define ACC_0(f)	f(0, 8) f(1, 9)
 #define ACC_1(f)	f(0, 10) f(1, 11)
@@ -42,23 +42,21 @@
 	"pxor %%xmm4, %%xmm" #a "\n\t"					\
 	"pxor %%xmm5, %%xmm" #b "\n\t"
 #define MUL_2(x, y, hx, hy, a, b)					\
-	"movdqa (%[table],%[t]), %%xmm4\n\t"				\
+	"movdqa (%[t]), %%xmm4\n\t"					\
 	LOOKUP(x, y, a, b)						\
-	"movdqa 16(%[table],%[t]), %%xmm4\n\t"				\
+	"movdqa 16(%[t]), %%xmm4\n\t"					\
 	LOOKUP(hx, hy, a, b)
 
-#define CLEAR(r)	ACC_##r(CLEAR_1)
-#define STORE(r)	ACC_##r(STORE_1)
+#define SETUP		"movdqa %[nibbles], %%xmm7\n\t"
+#define CLEAR(a)	ACC_##a(CLEAR_1)
+#define STORE(a)	ACC_##a(STORE_1)
 #define PREFETCH	"prefetcht0 (%[p],%[ahead])\n\t"
 #define FETCH		LOAD_1(0, 0) LOAD_1(1, 1)
-#define XOR0		ACC_0(XOR_1)
-#define SPLIT								\
-	"movdqa %[nibbles], %%xmm7\n\t"					\
-	SPLIT_1(0, 2) SPLIT_1(1, 3)
-#define MUL(r)								\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"shl $5, %[t]\n\t"						\
-	MUL_ACC_##r(MUL_2)
+#define XOR(a)		ACC_##a(XOR_1)
+#define SPLIT		SPLIT_1(0, 2) SPLIT_1(1, 3)
+#define MUL(r, a)							\
+	"mov " COL_KEY(r) ", %[t]\n\t"					\
+	MUL_ACC_##a(MUL_2)
 
 /*
  * Adding: xmm0 and 2 nibbles, xmm4-6 products, xmm7 the mask, xmm8-15 the
@@ -69,12 +67,11 @@
 #define HELD_2(f)	f(2, 12, 13)
 #define HELD_3(f)	f(3, 14, 15)
 
-#define HOLD_ALL	"movdqa %[nibbles], %%xmm7\n\t"
+#define HOLD_ALL	SETUP
 #define HOLD_1(r, lo, hi)						\
-	"movzbl " #r "(%[c]), %k[t]\n\t"				\
-	"shl $5, %[t]\n\t"						\
-	"movdqa (%[table],%[t]), %%xmm" #lo "\n\t"			\
-	"movdqa 16(%[table],%[t]), %%xmm" #hi "\n\t"
+	"mov " ROW_KEY(r) ", %[t]\n\t"					\
+	"movdqa (%[t]), %%xmm" #lo "\n\t"				\
+	"movdqa 16(%[t]), %%xmm" #hi "\n\t"
 #define ADD_MUL_1(r, lo, hi)						\
 	"movdqu (%[d" #r "],%[pos]), %%xmm4\n\t"			\
 	"movdqa %%xmm" #lo ", %%xmm5\n\t"				\

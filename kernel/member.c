@@ -7,7 +7,8 @@
  *	state		who may use it			leaves it by
  *	in		everything			a failed write or flush, or
  *							"fail": -> failing
- *	failing		as in; who saw it fail waits	a durable epoch: -> out;
+ *	failing		as in; who saw it fail waits,
+ *			and every flush	a durable epoch: -> out;
  *							rule 4 keeps it: -> in
  *	out		nobody				"readd": -> suspect;
  *							"replace": -> suspect, empty
@@ -74,15 +75,19 @@ static bool last_legs(struct qbd_pool *pool, u64 in)
  * @out: backends that go out with it
  * @back: backends that come in with it
  */
-void qbd_member_next_epoch(struct qbd_membership *m, u64 out, u64 back)
+void qbd_member_next_epoch(struct qbd_pool *pool, struct qbd_membership *m, u64 out, u64 back)
 {
-	u32 number = m->epochs[0].number + 1;
+	/* Above those that were begun, too: they are on backends that may return. */
+	u32 number = max(m->epochs[0].number, pool->max_epoch) + 1;
 	unsigned int i;
+
+	pool->max_epoch = number;
 
 	memmove(&m->epochs[1], &m->epochs[0], (QBD_EPOCHS - 1) * sizeof(m->epochs[0]));
 	m->epochs[0].number = number;
 	get_random_bytes(&m->epochs[0].tag, sizeof(m->epochs[0].tag));
 	m->nr_epochs = min_t(u32, m->nr_epochs + 1, QBD_EPOCHS);
+	m->epochs[0].in = 0;
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		if (out & BIT_ULL(i)) {
 			m->members[i].state = QBD_MEMBER_OUT;
@@ -90,6 +95,8 @@ void qbd_member_next_epoch(struct qbd_membership *m, u64 out, u64 back)
 		} else if (back & BIT_ULL(i)) {
 			m->members[i].state = QBD_MEMBER_IN;
 		}
+		if (m->members[i].state == QBD_MEMBER_IN)
+			m->epochs[0].in |= BIT_ULL(i);
 	}
 	m->ring_members &= ~out;
 }
@@ -116,7 +123,7 @@ int qbd_member_epoch(struct qbd_pool *pool, u64 out, u64 back)
 		if (!in || !(pool->members.ring_members & in) || last_legs(pool, in))
 			return -EBUSY;
 		*next = pool->members;
-		qbd_member_next_epoch(next, out, back);
+		qbd_member_next_epoch(pool, next, out, back);
 		failed = qbd_super_write(pool, next, in);
 		pool->members = *next;
 		WRITE_ONCE(pool->in, in);
@@ -184,6 +191,8 @@ static void member_work(struct work_struct *work)
 			spin_lock_irq(&pool->member_list_lock);
 			pool->failing &= ~failing;
 			pool->kept |= failing;
+			/* What they have of the writes before is not known (rule 4). */
+			pool->flush_error = -EIO;
 			spin_unlock_irq(&pool->member_list_lock);
 		}
 		wake_up_all(&pool->member_wait);
@@ -207,7 +216,13 @@ void qbd_member_fail(struct qbd_pool *pool, u64 which)
 	unsigned long flags;
 
 	spin_lock_irqsave(&pool->member_list_lock, flags);
-	pool->failing |= which & READ_ONCE(pool->in);
+	which &= READ_ONCE(pool->in);
+	if (!which) {
+		/* Out already; its stamps may still be on their way. */
+		spin_unlock_irqrestore(&pool->member_list_lock, flags);
+		return;
+	}
+	pool->failing |= which;
 	pool->kept &= ~which;
 	pool->member_wanted++;
 	spin_unlock_irqrestore(&pool->member_list_lock, flags);
@@ -229,6 +244,38 @@ int qbd_member_settle(struct qbd_pool *pool, u64 which)
 	wait_event(pool->member_wait, READ_ONCE(pool->member_done) >= ticket ||
 		   READ_ONCE(pool->ring.error));
 	return READ_ONCE(pool->ring.error) || (READ_ONCE(pool->in) & which) ? -EIO : 0;
+}
+
+/**
+ * qbd_member_out - take a backend out that did not fail
+ *
+ * Sleeps. Return: 0; -EBUSY when it has to stay (rule 4), and nothing changed; or
+ * an error with which the pool failed.
+ */
+int qbd_member_out(struct qbd_pool *pool, unsigned int index)
+{
+	int err;
+
+	mutex_lock(&pool->member_lock);
+	err = qbd_member_epoch(pool, BIT_ULL(index), 0);
+	if (!err)
+		err = qbd_member_stamp(pool);
+	mutex_unlock(&pool->member_lock);
+	return err;
+}
+
+/**
+ * qbd_member_quiet - wait until every failure that was reported is settled
+ *
+ * Sleeps. Return: 0, or the error with which the ring failed.
+ */
+int qbd_member_quiet(struct qbd_pool *pool)
+{
+	u64 ticket = READ_ONCE(pool->member_wanted);
+
+	wait_event(pool->member_wait, READ_ONCE(pool->member_done) >= ticket ||
+		   READ_ONCE(pool->ring.error));
+	return READ_ONCE(pool->ring.error);
 }
 
 /**

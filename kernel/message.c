@@ -152,14 +152,17 @@ static int create_volume(struct qbd_pool *pool, unsigned int argc, char **argv)
 
 static int fail_backend(struct qbd_pool *pool, unsigned int index)
 {
+	int err;
+
 	if (index >= QBD_MAX_BACKENDS ||
 	    pool->members.members[index].state == QBD_MEMBER_NONE)
 		return refuse(pool, "fail", "no such backend in this pool", 0);
 	if (!qbd_backend_in(pool, index))
 		return refuse(pool, "fail", "backend is out", 0);
-	if (qbd_member_settle(pool, BIT_ULL(index)))
-		return refuse(pool, "fail", "backend holds last current legs, or the last ring", -EBUSY);
-	return 0;
+	err = qbd_member_out(pool, index);
+	return err ? refuse(pool, "fail", err == -EBUSY ?
+			    "backend holds last current legs, or the last ring" :
+			    "the epoch cannot be written", err) : 0;
 }
 
 static int resync(struct qbd_pool *pool, unsigned int argc, char **argv)

@@ -70,6 +70,7 @@ static void pool_free(struct qbd_pool *pool)
 	qbd_pages_exit(&pool->checkpoint_pages);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		qbd_backend_free(pool->backend[i]);
+	cleanup_srcu_struct(&pool->backends_srcu);
 	bioset_exit(&pool->bios);
 	mempool_exit(&pool->pages);
 	mempool_exit(&pool->pendings);
@@ -128,6 +129,10 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	INIT_WORK(&pool->resync_work, qbd_resync_work);
 	INIT_WORK(&pool->scrub_work, qbd_scrub_work);
 	INIT_WORK(&pool->free_work, qbd_free_deleted);
+	if (init_srcu_struct(&pool->backends_srcu)) {
+		kfree(pool);
+		return NULL;
+	}
 	qbd_member_init(pool);
 	qbd_flush_init(pool);
 

@@ -43,6 +43,7 @@
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/srcu.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -355,6 +356,8 @@ struct qbd_features {
 /**
  * struct qbd_pool - a pool
  * @members: what the superblocks say; changed by member.c under member_lock
+ * @backends_srcu: whoever sends I/O to a backend reads @backend[] and @in under it;
+ *	one is taken away only after all of them are through
  * @in: bitmap of backends that take part; written by member.c only
  * @failing: failed a write and are still in: their epoch is being made
  * @meta_sem: read: makes chunk, volume or layer records; write: keeps them away
@@ -374,11 +377,13 @@ struct qbd_pool {
 	struct mutex member_lock;
 	struct qbd_super *super;	/* room for one, under member_lock */
 	struct qbd_membership members;
+	struct srcu_struct backends_srcu;
 	struct qbd_backend *backend[QBD_MAX_BACKENDS];
 	u64 in;
 	u64 failing;
 	struct work_struct member_work;
 	wait_queue_head_t member_wait;
+	u32 max_epoch;			/* highest number of any epoch ever seen */
 	u64 kept;			/* failed, but hold last current legs */
 	u64 member_wanted;		/* how often a failure was reported */
 	u64 member_done;		/* up to which of them all is settled */
@@ -544,9 +549,11 @@ u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members,
 void qbd_member_init(struct qbd_pool *pool);
 void qbd_member_fail(struct qbd_pool *pool, u64 which);
 int qbd_member_settle(struct qbd_pool *pool, u64 which);
+int qbd_member_out(struct qbd_pool *pool, unsigned int index);
+int qbd_member_quiet(struct qbd_pool *pool);
 u64 qbd_member_wait_epoch(struct qbd_pool *pool, u64 which);
 int qbd_member_epoch(struct qbd_pool *pool, u64 out, u64 back);
-void qbd_member_next_epoch(struct qbd_membership *m, u64 out, u64 back);
+void qbd_member_next_epoch(struct qbd_pool *pool, struct qbd_membership *m, u64 out, u64 back);
 int qbd_member_stamp(struct qbd_pool *pool);
 
 /* readmit.c */
@@ -722,9 +729,8 @@ void qbd_checkpoint_soon(struct qbd_pool *pool);
 void qbd_checkpoint_idle(struct qbd_pool *pool);
 
 /* super.c */
-int qbd_history_check(struct qbd_pool *pool, const struct qbd_super *supers, u64 present,
-		      u64 *missing, const char **error);
-bool qbd_epoch_known(const struct qbd_membership *m, struct qbd_epoch epoch);
+int qbd_super_check(struct qbd_pool *pool, const struct qbd_super *const *supers,
+		    const char **error);
 u64 qbd_same_host(const struct qbd_membership *m, unsigned int index);
 
 /* activate.c */

@@ -129,15 +129,19 @@ struct run {
 	u64 end;		/* on the backend */
 };
 
-/* Adds a block's pages to its leg's bio. Return: false when out of memory. */
+/* Adds a block's pages to its leg's bio. Return: false when that cannot be. */
 static bool run_add(struct read *r, struct run *run, u64 place, u64 offset, struct bio *bio,
 		    struct bvec_iter *iter, struct bio_list *list)
 {
 	const struct qbd_layer *layer = r->chunk->layer;
-	struct qbd_backend *b = layer->pool->backend[qbd_leg_backend(place)];
-	u64 at = qbd_backend_data(b, qbd_leg_slot(place), offset);
+	struct qbd_backend *b = qbd_backend_in(layer->pool, qbd_leg_backend(place));
 	struct bio_vec bv;
 	u32 left;
+	u64 at;
+
+	if (!b)		/* it went out: the slow path will see */
+		return false;
+	at = qbd_backend_data(b, qbd_leg_slot(place), offset);
 
 	for_each_piece(bv, bio, *iter, left, layer->block_size) {
 		if (!run->qb || run->end != at ||
@@ -220,6 +224,7 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 	struct bvec_iter iter = io->iter;
 	struct bio_list list;
 	struct read *r;
+	int idx;
 
 	if ((in_chunk | iter.bi_size) & (layer->block_size - 1) || !current_legs ||
 	    (layer->code && (~current_legs & (BIT(k) - 1))) || !pieces_aligned(bio, iter))
@@ -228,6 +233,7 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 	if (!r)
 		return false;
 	bio_list_init(&list);
+	idx = srcu_read_lock(&layer->pool->backends_srcu);
 	leg = layer->code ? 0 : qbd_rows_nearest(chunk, current_legs);
 	for (i = 0; i < r->nr; i++) {
 		u32 block = r->first_block + i;
@@ -239,7 +245,7 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 		else if (!run_add(r, &runs[layer->code ? leg : 0],
 				  READ_ONCE(chunk->map->legs[leg]),
 				  (u64)(block / k) * layer->block_size, bio, &iter, &list))
-			goto no_memory;
+			goto slow;
 	}
 
 	atomic_set(&r->left, 1);
@@ -251,11 +257,13 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 		atomic_inc(&r->left);
 		qbd_bio_submit(qb);
 	}
+	srcu_read_unlock(&layer->pool->backends_srcu, idx);
 	if (atomic_dec_and_test(&r->left))
 		read_done(r);
 	return true;
 
-no_memory:
+slow:
+	srcu_read_unlock(&layer->pool->backends_srcu, idx);
 	while ((part = bio_list_pop(&list)))
 		bio_put(part);
 	kfree(r);

@@ -24,7 +24,45 @@
 #include <linux/slab.h>
 #include <linux/uuid.h>
 
+#include "history.h"
 #include "qbd.h"
+
+/* Who sent I/O to the backend before it went out is through with it. */
+static void take_away_failed(struct qbd_pool *pool, unsigned int index)
+{
+	WRITE_ONCE(pool->backend[index], NULL);
+	synchronize_srcu(&pool->backends_srcu);
+}
+
+/* Close a backend that is out. -EBUSY: it still has to answer something (rule 8). */
+static int take_away(struct qbd_pool *pool, unsigned int index)
+{
+	struct qbd_backend *old = pool->backend[index];
+
+	if (!old)
+		return 0;
+	take_away_failed(pool, index);
+	if (atomic_read(&old->inflight)) {
+		WRITE_ONCE(pool->backend[index], old);
+		return -EBUSY;
+	}
+	qbd_backend_free(old);
+	return 0;
+}
+
+/*
+ * No stamp is owed for an epoch in which the backend is out: else it could come
+ * in as current for a chunk that was written without it (docs/protocol.md).
+ */
+static int stamps_made(struct qbd_pool *pool)
+{
+	int err = qbd_member_quiet(pool);
+
+	mutex_lock(&pool->member_lock);
+	err = err ?: qbd_member_stamp(pool);
+	mutex_unlock(&pool->member_lock);
+	return err;
+}
 
 /* The pool's map has no leg on @index any more: its device will be another one. */
 static int forget_legs(struct qbd_pool *pool, unsigned int index)
@@ -237,7 +275,7 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 		     const char **error)
 {
 	struct qbd_slot *entries = NULL;
-	struct qbd_backend *b, *old;
+	struct qbd_backend *b;
 	struct qbd_super *super;
 	int err = -EINVAL;
 
@@ -250,10 +288,11 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 	super = kmalloc(sizeof(*super), GFP_KERNEL);
 	if (!super)
 		return -ENOMEM;
-	old = pool->backend[index];
 	/* The device may be the one that is still open: close it first. */
-	pool->backend[index] = NULL;
-	qbd_backend_free(old);
+	*error = "I/O to the backend is still in flight";
+	err = take_away(pool, index);
+	if (err)
+		goto out;
 	b = qbd_backend_open(pool, path, super, error);
 	if (IS_ERR(b)) {
 		err = PTR_ERR(b);
@@ -274,18 +313,22 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 	b->same_host = qbd_same_host(&pool->members, index);
 
 	down_write(&pool->meta_sem);
+	err = stamps_made(pool);
+	*error = "Cannot record which legs are stale";
+	if (err)
+		goto up;
 	pool->backend[index] = b;
 	/* One whose last epoch is out of our history is resynchronised whole. */
-	if (!qbd_epoch_known(&pool->members, super->pool.epochs[0]))
+	if (!qbd_history_has(&pool->members, &super->pool.epochs[0]))
 		memset(entries, 0, (size_t)b->geometry.nr_slots * sizeof(*entries));
 	err = compare_legs(b, entries);
-	*error = "Cannot record which legs are stale";
 	if (!err)
 		err = drop_stale(b, entries);
 	if (!err)
 		err = let_in(b, error);
 	if (err)
-		pool->backend[index] = NULL;
+		take_away_failed(pool, index);
+up:
 	up_write(&pool->meta_sem);
 	if (!err) {
 		DMINFO("%s: backend %u (%s) is in again, epoch %u", pool->members.pool_name,
@@ -313,6 +356,7 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 	struct qbd_geometry geometry = { .index = index };
 	struct qbd_backend *b;
 	int err = -EINVAL;
+	u8 uuid[16];
 
 	*error = "No such backend in this pool";
 	if (index >= QBD_MAX_BACKENDS || pool->members.members[index].state == QBD_MEMBER_NONE)
@@ -340,15 +384,28 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 	if (err)
 		goto free;
 
+	*error = "I/O to the old backend is still in flight";
+	err = take_away(pool, index);
+	if (err)
+		goto free;
 	down_write(&pool->meta_sem);
-	qbd_backend_free(pool->backend[index]);
+	err = stamps_made(pool);
+	*error = "Cannot record which legs are stale";
+	if (err)
+		goto up;
 	pool->backend[index] = b;
 	mutex_lock(&pool->member_lock);
+	memcpy(uuid, pool->members.members[index].uuid, 16);
 	memcpy(pool->members.members[index].uuid, geometry.uuid, 16);
 	mutex_unlock(&pool->member_lock);
 	err = let_in(b, error);
-	if (err)
-		pool->backend[index] = NULL;
+	if (err) {
+		mutex_lock(&pool->member_lock);
+		memcpy(pool->members.members[index].uuid, uuid, 16);
+		mutex_unlock(&pool->member_lock);
+		take_away_failed(pool, index);
+	}
+up:
 	up_write(&pool->meta_sem);
 	if (!err) {
 		DMINFO("%s: backend %u is now %s, epoch %u", pool->members.pool_name, index,

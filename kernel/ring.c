@@ -248,8 +248,10 @@ static void batch_seal(struct qbd_pool *pool, struct qbd_batch *batch, u64 first
 static u64 batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first, u64 which)
 {
 	u32 at, capacity = pool->ring.capacity;
+	int idx = srcu_read_lock(&pool->backends_srcu);
 	struct qbd_wait wait;
 	unsigned int i;
+	u64 failed;
 
 	div_u64_rem(first, capacity, &at);
 	qbd_wait_init(&wait);
@@ -259,6 +261,11 @@ static u64 batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first,
 
 		if (!(which & BIT_ULL(i)))
 			continue;
+		if (!b) {	/* it went out meanwhile */
+			qbd_wait_add(&wait);
+			qbd_wait_end(&wait, BIT_ULL(i));
+			continue;
+		}
 		qbd_backend_submit(b, REQ_OP_WRITE | REQ_FUA | REQ_SYNC | REQ_META,
 				   b->geometry.ring_start + (u64)at * QBD_PAGE_SIZE,
 				   batch->blocks, nr * QBD_PAGE_SIZE, &wait);
@@ -268,7 +275,9 @@ static u64 batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first,
 					   batch->blocks + nr * QBD_PAGE_SIZE,
 					   (batch->nr_blocks - nr) * QBD_PAGE_SIZE, &wait);
 	}
-	return qbd_wait_for(&wait);
+	failed = qbd_wait_for(&wait);
+	srcu_read_unlock(&pool->backends_srcu, idx);
+	return failed;
 }
 
 /*

@@ -239,12 +239,18 @@ static bool rows_run(struct qbd_rows *rows, blk_opf_t opf, u32 leg, u32 page_leg
 {
 	const struct qbd_layer *layer = rows->chunk->layer;
 	u64 place = READ_ONCE(rows->chunk->map->legs[leg]);
-	struct qbd_backend *b = layer->pool->backend[qbd_leg_backend(place)];
-	u64 offset = qbd_backend_data(b, qbd_leg_slot(place),
-				      (u64)(rows->first + row) * layer->block_size);
+	struct qbd_backend *b = qbd_backend_in(layer->pool, qbd_leg_backend(place));
 	struct page **pages = qbd_rows_block(rows, page_leg, row);
 	unsigned int left = nr * layer->block_pages;
+	u64 offset;
 
+	/* It went out since the legs were chosen: as if it had failed. */
+	if (!b) {
+		atomic64_or(BIT_ULL(qbd_leg_backend(place)), &rows->failed);
+		return true;
+	}
+	offset = qbd_backend_data(b, qbd_leg_slot(place),
+				  (u64)(rows->first + row) * layer->block_size);
 	while (left) {
 		unsigned int n = min_t(unsigned int, left, BIO_MAX_VECS), i;
 		struct qbd_bio *qb = qbd_bio_alloc(b, opf, offset, n, gfp);
@@ -278,6 +284,8 @@ static bool rows_run(struct qbd_rows *rows, blk_opf_t opf, u32 leg, u32 page_leg
 bool qbd_rows_submit(struct qbd_rows *rows, blk_opf_t opf, const u32 *masks, u32 legs,
 		     gfp_t gfp)
 {
+	struct srcu_struct *srcu = &rows->chunk->layer->pool->backends_srcu;
+	int idx = srcu_read_lock(srcu);
 	struct bio *bio;
 	u32 leg, row, nr;
 
@@ -299,6 +307,7 @@ bool qbd_rows_submit(struct qbd_rows *rows, blk_opf_t opf, const u32 *masks, u32
 	}
 	while ((bio = bio_list_pop(&rows->bios)))
 		rows_send(rows, container_of(bio, struct qbd_bio, bio));
+	srcu_read_unlock(srcu, idx);
 	if (atomic_dec_and_test(&rows->left))
 		rows->done(rows);
 	return true;
@@ -306,6 +315,7 @@ bool qbd_rows_submit(struct qbd_rows *rows, blk_opf_t opf, const u32 *masks, u32
 no_memory:
 	while ((bio = bio_list_pop(&rows->bios)))
 		bio_put(bio);
+	srcu_read_unlock(srcu, idx);
 	return false;
 }
 
@@ -339,7 +349,8 @@ void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row)
 {
 	const struct qbd_chunk *chunk = rows->chunk;
 	struct qbd_pool *pool = chunk->layer->pool;
-	struct qbd_backend *b = pool->backend[qbd_leg_backend(chunk->map->legs[leg])];
+	int idx = srcu_read_lock(&pool->backends_srcu);
+	struct qbd_backend *b = qbd_backend_in(pool, qbd_leg_backend(chunk->map->legs[leg]));
 
 	rows->bad[row] |= BIT(leg);
 	rows->any_bad = true;
@@ -349,6 +360,7 @@ void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row)
 		     pool->members.pool_name, chunk->layer->volume, chunk->number,
 		     rows->first + row, leg, qbd_leg_backend(chunk->map->legs[leg]),
 		     b ? b->name : "gone");
+	srcu_read_unlock(&pool->backends_srcu, idx);
 }
 
 /* Read what is in rows->want and check it. */
@@ -376,8 +388,9 @@ static void rows_fetch(struct qbd_rows *rows, u32 row, u32 nr, u32 legs)
 u32 qbd_rows_nearest(const struct qbd_chunk *chunk, u32 legs)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
-	u32 best = 0, l;
+	u32 best = __ffs(legs), l;
 	u64 best_cost = U64_MAX;
+	int idx = srcu_read_lock(&pool->backends_srcu);
 
 	for (l = 0; legs >> l; l++) {
 		struct qbd_backend *b;
@@ -385,7 +398,9 @@ u32 qbd_rows_nearest(const struct qbd_chunk *chunk, u32 legs)
 
 		if (!(legs & BIT(l)))
 			continue;
-		b = pool->backend[qbd_leg_backend(READ_ONCE(chunk->map->legs[l]))];
+		b = qbd_backend_in(pool, qbd_leg_backend(READ_ONCE(chunk->map->legs[l])));
+		if (!b)
+			continue;
 		cost = (u64)(READ_ONCE(b->latency_ns) / 8 + 1) *
 		       (atomic_read(&b->inflight) + 1);
 		if (cost < best_cost) {
@@ -393,6 +408,7 @@ u32 qbd_rows_nearest(const struct qbd_chunk *chunk, u32 legs)
 			best = l;
 		}
 	}
+	srcu_read_unlock(&pool->backends_srcu, idx);
 	return best;
 }
 
@@ -482,6 +498,18 @@ int qbd_rows_read(struct qbd_rows *rows, u32 row, u32 nr, u32 want)
 	return err;
 }
 
+static void rows_count(struct qbd_rows *rows, u32 leg)
+{
+	struct qbd_pool *pool = rows->chunk->layer->pool;
+	int idx = srcu_read_lock(&pool->backends_srcu);
+	struct qbd_backend *b = qbd_backend_in(pool,
+					       qbd_leg_backend(rows->chunk->map->legs[leg]));
+
+	if (b)
+		atomic64_inc(&b->stats.repaired);
+	srcu_read_unlock(&pool->backends_srcu, idx);
+}
+
 /**
  * qbd_rows_repair - write back what was wrong on a current leg and is right here
  *
@@ -512,8 +540,7 @@ unsigned int qbd_rows_repair(struct qbd_rows *rows)
 		nr += hweight32(mend);
 		for (l = 0; mend >> l; l++)
 			if (mend & BIT(l))
-				atomic64_inc(&pool->backend[qbd_leg_backend(
-					chunk->map->legs[l])]->stats.repaired);
+				rows_count(rows, l);
 	}
 	if (!legs)
 		return 0;

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "history.h"
 #include "qbd.h"
 
 /**
@@ -46,31 +47,6 @@ u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members,
 	return qbd_wait_for(&wait);
 }
 
-/**
- * qbd_epoch_known - is an epoch in a history
- *
- * One that is older than the history reaches is not: such a backend is
- * resynchronised whole.
- */
-bool qbd_epoch_known(const struct qbd_membership *m, struct qbd_epoch epoch)
-{
-	u32 i;
-
-	for (i = 0; i < m->nr_epochs; i++)
-		if (m->epochs[i].number == epoch.number)
-			return m->epochs[i].tag == epoch.tag;
-	return false;
-}
-
-/* Did a history go on from an epoch, or end before it: or did they diverge? */
-static bool diverged(const struct qbd_membership *newest, const struct qbd_membership *m)
-{
-	const struct qbd_epoch *oldest = &newest->epochs[newest->nr_epochs - 1];
-
-	return m->epochs[0].number >= oldest->number &&
-	       !qbd_epoch_known(newest, m->epochs[0]);
-}
-
 static const char *host_of(const char *tags, unsigned int *length)
 {
 	while (*tags) {
@@ -104,70 +80,47 @@ u64 qbd_same_host(const struct qbd_membership *m, unsigned int index)
 }
 
 /**
- * qbd_history_check - which history the pool goes on from, and who is in (rule 5)
- * @supers: of each backend that is there, by index
- * @present: bitmap of these
- * @missing: set to members that should be in and are not there
+ * qbd_super_check - which history the pool goes on from, and who is in (rule 5)
+ * @supers: of the backends that are there, by index
  * @error: what was wrong
  *
- * Sets pool->members and pool->in. Return: 0 or -EINVAL.
+ * Sets pool->members, pool->in and pool->missing. Return: 0 or -EINVAL.
  */
-int qbd_history_check(struct qbd_pool *pool, const struct qbd_super *supers, u64 present,
-		      u64 *missing, const char **error)
+int qbd_super_check(struct qbd_pool *pool, const struct qbd_super *const *supers,
+		    const char **error)
 {
-	const struct qbd_super *newest = NULL;
+	u64 force = pool->features.force_history;
+	struct qbd_history h;
 	unsigned int i;
-	u64 in = 0;
+	int err = qbd_history_find(supers, force, &h);
 
-	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
-		const struct qbd_membership *m = &supers[i].pool;
-
-		if (!(present & BIT_ULL(i)))
-			continue;
-		if (pool->features.force_history ? m->epochs[0].tag == pool->features.force_history :
-		    !newest || m->epochs[0].number > newest->pool.epochs[0].number)
-			newest = &supers[i];
-	}
 	*error = "No device has the history that force_history names";
-	if (!newest)
+	if (err == -ENOENT)
 		return -EINVAL;
-
-	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
-		const struct qbd_member *m = &newest->pool.members[i];
-
-		if (!(present & BIT_ULL(i)))
-			continue;
-		*error = "Device was replaced in this pool by another one";
-		if (m->state == QBD_MEMBER_NONE || memcmp(m->uuid, supers[i].geometry.uuid, 16))
-			return -EINVAL;
-		if (diverged(&newest->pool, &supers[i].pool)) {
-			DMERR("%s: backend %u went on alone to epoch %u:%016llx, others to %u:%016llx",
-			      newest->pool.pool_name, i, supers[i].pool.epochs[0].number,
-			      supers[i].pool.epochs[0].tag, newest->pool.epochs[0].number,
-			      newest->pool.epochs[0].tag);
-			*error = "Split brain: two histories; name the one to keep with force_history";
-			if (!pool->features.force_history)
-				return -EINVAL;
-			continue;
-		}
-		if (m->state == QBD_MEMBER_IN && qbd_epoch_known(&newest->pool,
-								 supers[i].pool.epochs[0]))
-			in |= BIT_ULL(i);
-	}
-	*missing = 0;
+	*error = "Device was replaced in this pool by another one";
+	if (err == -EINVAL)
+		return err;
+	pool->members = supers[h.newest]->pool;
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		if (newest->pool.members[i].state == QBD_MEMBER_IN && !(in & BIT_ULL(i)))
-			*missing |= BIT_ULL(i);
-	pool->members = newest->pool;
-	pool->in = in;
+		if (h.diverged & BIT_ULL(i))
+			DMERR("%s: backend %u went on alone to epoch %u:%016llx, backend %u to %u:%016llx",
+			      pool->members.pool_name, i, supers[i]->pool.epochs[0].number,
+			      supers[i]->pool.epochs[0].tag, h.newest,
+			      pool->members.epochs[0].number, pool->members.epochs[0].tag);
+	*error = "Split brain: two histories; name the one to keep with force_history";
+	if (err)
+		return -EINVAL;
+	pool->in = h.in;
+	pool->missing = h.missing;
+	pool->max_epoch = h.max_number;
 	*error = "Members are missing that are not known to be out; see allow_degraded";
-	if (*missing && !pool->features.allow_degraded && !pool->features.force_history)
+	if (h.missing && !pool->features.allow_degraded && !force)
 		return -EINVAL;
 	*error = "Not more than half of the members are there; force_history has to name the history";
-	if (*missing && !pool->features.force_history && hweight64(in) <= hweight64(*missing))
+	if (h.missing && !force && hweight64(h.in) <= hweight64(h.missing))
 		return -EINVAL;
 	*error = "No ring member is there";
-	if (!(pool->members.ring_members & in))
+	if (!(pool->members.ring_members & h.in))
 		return -EINVAL;
 	return 0;
 }

@@ -63,60 +63,75 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 	return -EINVAL;
 }
 
+/* What never changes in a pool. */
+static bool same_pool(const struct qbd_membership *a, const struct qbd_membership *b)
+{
+	return a->extent_size == b->extent_size &&
+	       a->csum_bytes_per_slot == b->csum_bytes_per_slot &&
+	       a->volume_pages == b->volume_pages && a->layer_pages == b->layer_pages &&
+	       a->ring_blocks == b->ring_blocks;
+}
+
 static int pool_open(struct qbd_pool *pool, struct dm_arg_set *as, unsigned int nr, char **error)
 {
-	struct qbd_super *supers = kvcalloc(QBD_MAX_BACKENDS, sizeof(*supers), GFP_KERNEL);
-	struct qbd_super *super = kzalloc(sizeof(*super), GFP_KERNEL);
+	const struct qbd_super **supers = kcalloc(QBD_MAX_BACKENDS, sizeof(*supers), GFP_KERNEL);
+	const struct qbd_super *first = NULL;
 	const char *why = "Out of memory";
-	int err = supers && super ? 0 : -ENOMEM;
+	int err = supers ? 0 : -ENOMEM;
 	struct qbd_backend *b;
-	u64 present = 0;
 	unsigned int i;
 
 	for (i = 0; i < nr && !err; i++) {
 		const char *path = dm_shift_arg(as);
+		struct qbd_super *super;
 
 		if (!strcmp(path, "-"))
 			continue;
+		super = kmalloc(sizeof(*super), GFP_KERNEL);
+		if (!super) {
+			err = -ENOMEM;
+			break;
+		}
 		b = qbd_backend_open(pool, path, super, &why);
 		if (IS_ERR(b)) {
 			err = PTR_ERR(b);
 			DMERR("%s: %s", path, why);
+			kfree(super);
 			break;
 		}
-		if (present && memcmp(super->pool.pool_uuid,
-				      supers[__ffs64(present)].pool.pool_uuid, 16))
+		if (first && memcmp(super->pool.pool_uuid, first->pool.pool_uuid, 16))
 			why = "Devices of two pools";
-		else if (present && super->pool.extent_size !=
-			 supers[__ffs64(present)].pool.extent_size)
+		else if (first && !same_pool(&super->pool, &first->pool))
 			why = "Superblocks of one pool contradict each other";
-		else if (present & BIT_ULL(b->index))
+		else if (supers[b->index])
 			why = "Two devices are the same backend of the pool";
 		else
 			why = NULL;
 		if (why) {
 			DMERR("%s: %s", path, why);
 			qbd_backend_free(b);
+			kfree(super);
 			err = -EINVAL;
 			break;
 		}
-		present |= BIT_ULL(b->index);
 		pool->backend[b->index] = b;
-		supers[b->index] = *super;
+		supers[b->index] = super;
+		first = first ?: super;
 	}
-	if (!err && !present) {
+	if (!err && !first) {
 		why = "No device";
 		err = -EINVAL;
 	}
 	if (!err)
-		err = qbd_history_check(pool, supers, present, &pool->missing, &why);
+		err = qbd_super_check(pool, supers, &why);
 	for (i = 0; i < QBD_MAX_BACKENDS && !err; i++)
 		if (pool->backend[i])
 			pool->backend[i]->same_host = qbd_same_host(&pool->members, i);
 	/* The words are constants, but dm wants to be able to write to them. */
 	*error = (char *)why;
-	kvfree(supers);
-	kfree(super);
+	for (i = 0; supers && i < QBD_MAX_BACKENDS; i++)
+		kfree(supers[i]);
+	kfree(supers);
 	return err;
 }
 

@@ -120,6 +120,7 @@ struct qbd_epoch_disk {
 	__le32 number;
 	__le32 reserved;
 	__le64 tag;		/* random: two hosts never make the same epoch */
+	__le64 in;		/* bitmap of the backends that are in by it */
 };
 
 struct qbd_super_disk {
@@ -155,7 +156,7 @@ struct qbd_super_disk {
 	u8 reserved0[264];
 	struct qbd_epoch_disk epochs[QBD_EPOCHS];	/* newest first */
 	struct qbd_member_disk members[QBD_MAX_BACKENDS];
-	u8 reserved[9216];
+	u8 reserved[8960];
 };
 
 struct qbd_heartbeat_disk {
@@ -401,6 +402,7 @@ struct qbd_member {
 struct qbd_epoch {
 	u32 number;
 	u64 tag;
+	u64 in;
 };
 
 /* What is the same on all members. */
