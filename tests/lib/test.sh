@@ -131,7 +131,7 @@ log_mark() {
 
 # kernel_log: the kernel's log since the last mark.
 kernel_log() {
-	dmesg | tac | sed '/qbd-test: mark/q' | tac
+	dmesg | sed -n 'H; /qbd-test: mark/h; ${ x; p; }'
 }
 
 assert_log() { # REGEX
