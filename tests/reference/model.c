@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guard.h"
+#include "model.h"
+
+static void *need(void *memory)
+{
+	if (!memory)
+		fail("no memory");
+	return memory;
+}
+
+void model_init(struct model *m, u32 id, u32 nr_sectors, u32 block_sectors, u32 row_sectors)
+{
+	memset(m, 0, sizeof(*m));
+	m->id = id;
+	m->nr_sectors = nr_sectors;
+	m->block_sectors = block_sectors;
+	m->row_sectors = row_sectors;
+	m->values = need(calloc(nr_sectors, sizeof(u32)));
+	m->durable = need(calloc(nr_sectors, sizeof(u32)));
+	m->may_be_lost = need(calloc(nr_sectors / row_sectors + 1, sizeof(bool)));
+	m->next_value = 2;
+}
+
+void model_exit(struct model *m)
+{
+	free(m->values);
+	free(m->durable);
+	free(m->may_be_lost);
+	free(m->log);
+}
+
+void model_content(const struct model *m, u32 sector, u32 value, void *data)
+{
+	u64 *word = data, x;
+	int i;
+
+	if (!value || (value & VALUE_ZERO)) {
+		memset(data, 0, SECTOR_BYTES);
+		return;
+	}
+	word[0] = sector;
+	word[1] = (u64)m->id << 32 | value;
+	x = random_mix(word[0] * 0x9e3779b97f4a7c15ull ^ word[1]) | 1;
+	for (i = 2; i < SECTOR_BYTES / 8; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		word[i] = x;
+	}
+}
+
+const char *model_describe(const void *data, char *text, size_t size)
+{
+	const u64 *word = data;
+	u8 want[SECTOR_BYTES];
+	struct model other;
+	int i;
+
+	for (i = 0; i < SECTOR_BYTES / 8 && !word[i]; i++)
+		;
+	if (i == SECTOR_BYTES / 8)
+		return "zeros";
+	other.id = word[1] >> 32;
+	model_content(&other, word[0], word[1], want);
+	if (memcmp(want, data, SECTOR_BYTES))
+		snprintf(text, size, "no content of the model: %016llx %016llx %016llx...",
+			 (unsigned long long)word[0], (unsigned long long)word[1],
+			 (unsigned long long)word[2]);
+	else
+		snprintf(text, size, "volume %u sector %llu value %u", other.id,
+			 (unsigned long long)word[0], (u32)word[1]);
+	return text;
+}
+
+u32 model_write_begin(struct model *m, u32 first, u32 nr, bool zeros)
+{
+	u32 value = m->next_value | (zeros ? VALUE_ZERO : 0);
+
+	m->next_value += 2;
+	if (m->nr_log == m->room) {
+		m->room = m->room ? 2 * m->room : 64;
+		m->log = need(realloc(m->log, m->room * sizeof(*m->log)));
+	}
+	m->log[m->nr_log++] = (struct log_entry){ .first = first, .nr = nr, .value = value };
+	return value;
+}
+
+static void make_durable(struct model *m, const struct log_entry *e)
+{
+	u32 s;
+
+	for (s = e->first; s < e->first + e->nr; s++)
+		if (m->durable[s] < e->value)
+			m->durable[s] = e->value;
+}
+
+void model_write_end(struct model *m, u32 value, bool fua)
+{
+	struct log_entry *e = m->log;
+	u32 s;
+
+	while (e->value != value)
+		e++;
+	for (s = e->first; s < e->first + e->nr; s++)
+		m->values[s] = value;
+	e->done = ++m->tick;
+	if (!fua)
+		return;
+	make_durable(m, e);
+	memmove(e, e + 1, (m->log + --m->nr_log - e) * sizeof(*e));
+}
+
+u64 model_flush_begin(struct model *m)
+{
+	return ++m->tick;
+}
+
+void model_flush_end(struct model *m, u64 began)
+{
+	u32 i, left = 0;
+
+	for (i = 0; i < m->nr_log; i++) {
+		if (m->log[i].done && m->log[i].done < began)
+			make_durable(m, &m->log[i]);
+		else
+			m->log[left++] = m->log[i];
+	}
+	m->nr_log = left;
+}
+
+void model_crash(struct model *m, bool may_lose)
+{
+	u32 i, row;
+
+	memset(m->may_be_lost, 0, m->nr_sectors / m->row_sectors + 1);
+	for (i = 0; i < m->nr_log && may_lose; i++) {
+		const struct log_entry *e = &m->log[i];
+
+		for (row = e->first / m->row_sectors;
+		     row <= (e->first + e->nr - 1) / m->row_sectors; row++)
+			m->may_be_lost[row] = true;
+	}
+}
+
+u32 model_find(const struct model *m, u32 sector, const void *data)
+{
+	u32 found = m->durable[sector], i;
+	u8 want[SECTOR_BYTES];
+
+	model_content(m, sector, found, want);
+	if (!memcmp(want, data, SECTOR_BYTES))
+		return found;
+	for (i = 0; i < m->nr_log; i++) {
+		const struct log_entry *e = &m->log[i];
+
+		if (sector < e->first || sector >= e->first + e->nr ||
+		    e->value <= m->durable[sector])
+			continue;
+		model_content(m, sector, e->value, want);
+		if (!memcmp(want, data, SECTOR_BYTES))
+			return e->value;
+	}
+	return VALUE_LOST;
+}
+
+void model_settled(struct model *m)
+{
+	m->nr_log = 0;
+	memcpy(m->durable, m->values, m->nr_sectors * sizeof(u32));
+	memset(m->may_be_lost, 0, m->nr_sectors / m->row_sectors + 1);
+}
