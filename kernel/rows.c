@@ -55,15 +55,28 @@ static bool rows_pages(struct qbd_rows *rows, gfp_t gfp)
 	return true;
 }
 
+static void rows_pages_free(struct qbd_rows *rows)
+{
+	struct qbd_pool *pool = rows->chunk->layer->pool;
+	unsigned int i;
+
+	for (i = 0; i < rows->nr_pages; i++) {
+		if (rows->pages[i])
+			mempool_free(rows->pages[i], &pool->pages);
+		rows->pages[i] = NULL;
+	}
+}
+
 /**
  * qbd_rows_alloc - room for some rows of a chunk, all legs
  * @first: row
  * @nr: rows, at most layer->io_rows
  * @gfp: GFP_NOWAIT, or GFP_NOIO, with which it does not fail
  *
- * Pages are taken without waiting as long as there are some; then, with GFP_NOIO,
- * one request at a time waits for the pool's, which are enough for the largest:
- * so two that have half of what they need cannot wait for each other.
+ * Pages are taken without waiting as long as there are some. If not, with GFP_NOIO,
+ * all are given back, and one request at a time waits for the pool's, which are
+ * enough for the largest: so whoever has pages and does not hold the mutex has all
+ * that it needs, and will give them back. (dm-crypt does it so.)
  */
 struct qbd_rows *qbd_rows_alloc(struct qbd_chunk *chunk, u32 first, u32 nr, gfp_t gfp)
 {
@@ -101,6 +114,7 @@ struct qbd_rows *qbd_rows_alloc(struct qbd_chunk *chunk, u32 first, u32 nr, gfp_
 		qbd_rows_free(rows);
 		return NULL;
 	}
+	rows_pages_free(rows);
 	mutex_lock(&pool->pages_mutex);
 	rows_pages(rows, gfp);
 	mutex_unlock(&pool->pages_mutex);
@@ -113,11 +127,8 @@ struct qbd_rows *qbd_rows_alloc(struct qbd_chunk *chunk, u32 first, u32 nr, gfp_
 void qbd_rows_free(struct qbd_rows *rows)
 {
 	struct qbd_pool *pool = rows->chunk->layer->pool;
-	unsigned int i;
 
-	for (i = 0; i < rows->nr_pages; i++)
-		if (rows->pages[i])
-			mempool_free(rows->pages[i], &pool->pages);
+	rows_pages_free(rows);
 	if (rows->pooled)
 		mempool_free(rows, &pool->rows);
 	else
@@ -354,7 +365,8 @@ void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row)
 
 	rows->bad[row] |= BIT(leg);
 	rows->any_bad = true;
-	if (b)
+	/* A read that failed is counted as such, where it ended. */
+	if (b && !(atomic64_read(&rows->failed) & BIT_ULL(b->index)))
 		atomic64_inc(&b->stats.csum_errors);
 	DMWARN_LIMIT("%s: volume %u chunk %u row %u leg %u: bad block on backend %u (%s)",
 		     pool->members.pool_name, chunk->layer->volume, chunk->number,
