@@ -235,13 +235,15 @@ static int end_ranges(struct qbd_chunk *chunk, void *context)
  */
 int qbd_checkpoint(struct qbd_pool *pool)
 {
-	struct checkpoint c = { .pages = pool->checkpoint_pages };
+	struct checkpoint c = {};
 	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
 	unsigned int i;
 	u64 block, failed;
 	int err, idx;
 
 	mutex_lock(&pool->checkpoint_mutex);
+	/* Not earlier: resync, too, writes pages with it, under the mutex. */
+	c.pages = pool->checkpoint_pages;
 	c.flush = READ_ONCE(pool->flush_number) + 1;
 	err = qbd_flush(pool);
 	if (err)
@@ -263,8 +265,16 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	srcu_read_unlock(&pool->backends_srcu, idx);
 	failed |= qbd_backend_flush(pool, READ_ONCE(pool->in) & ~failed);
 	err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
-	if (err)
+	if (err) {
+		/*
+		 * Pages that count as clean are not on disk: no later checkpoint may
+		 * let go of their records.
+		 */
+		mutex_lock(&pool->flush_mutex);
+		pool->flush_error = pool->flush_error ?: err;
+		mutex_unlock(&pool->flush_mutex);
 		goto out;
+	}
 
 	qbd_named_each(pool, end_ranges, &c);
 	err = qbd_ring_wait(pool, c.last_lsn);
