@@ -87,5 +87,6 @@ inline newest_epoch()
 		fi;
 		i++
 	:: else -> break
-	od
+	od;
+	ok = ok && e != NONE
 }

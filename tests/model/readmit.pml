@@ -15,7 +15,24 @@
  * are one step, of which a crash leaves any subset (members.pml).
  */
 
-/* RUN: admit quick | -DLOSSES=1 -DCRASHES=2 -DMETA=2 -DMAXW=2 | -DHC4 | -m100000 -w22 */
+/* RUN: admit quick | -DLOSSES=1 -DCRASHES=2 -DMETA=2 -DMAXW=1 | -DHC4 | -m100000 -w24 */
+/* RUN: writes quick | -DLOSSES=1 -DCRASHES=1 -DMETA=1 -DMAXW=2 | -DHC4 | -m100000 -w22 */
+/* RUN: losses | -DLOSSES=2 -DCRASHES=1 -DMETA=1 -DMAXW=1 | -DHC4 | -m100000 -w25 */
+/* RUN: kept | -DLOSSES=2 -DCRASHES=0 -DMETA=2 -DMAXW=2 | -DHC4 | -m100000 -w25 */
+/* RUN: epochs | -DLOSSES=3 -DCRASHES=2 -DMETA=1 -DMAXW=0 -DNEP=5 | -DHC4 | -m100000 -w26 */
+
+/* SWITCH: SUSPECTS_CONTRIBUTE | admit | 3: a suspect contributes no tables, ring records or chunks */
+/* SWITCH: METADATA_DURING_READMIT | admit | 3: metadata changes wait from the last comparison until the epoch is
+   durable */
+/* SWITCH: INDEX_REUSED_EARLY | admit | 3: an index goes to a new UUID only when no insync names it */
+/* SWITCH: RESYNC_MISSES_WRITES | admit | 3: insync by a record written after its data (writes go where was copied) */
+/* SWITCH: ADMIT_WITH_ORPHANS | writes | 8: a backend is let in again only without orphans */
+/* SWITCH: NO_QUARANTINE | kept | 8: slots with orphaned writes are quarantined */
+/* SWITCH: ALLOCATION_UNSEEN | kept | deadlock | 4: a chunk is in use from when its allocation is on its way */
+/* SWITCH: INSYNC_FORGETS_TARGET | losses | 2: a leg whose insync record is on its way counts as current */
+/* SWITCH: HALF_EPOCH_ADMITS | losses -DHALF_EPOCH_LEFT | 5: an epoch that a member in by it lacks was never in force */
+/* SWITCH: HALF_EPOCH_LEFT | epochs | 5: after an epoch that could not be completed nothing goes on before another is
+   durable */
 
 #ifndef MAXW
 #define MAXW	2		/* writes */
@@ -78,6 +95,7 @@ bool blank[3];			/* a new disk, whom no superblock knows yet */
 
 /* the host */
 byte ph, cur, in, rm, gen, good, bad, tip, ne, back;
+bool left;			/* an epoch was begun that could not be completed */
 byte c_gen, c_legs, c_insync, c_epoch;
 bool c_set, c_act;		/* named in the ring; range active */
 byte rop, v_lsn, v_gen, v_legs, v_insync, v_epoch;
@@ -102,8 +120,14 @@ hidden byte reads_what_was_written, current_legs_hold_what_was_written, activate
 #endif
 
 #define UNSTAMPED	(c_legs != 0 && (c_insync & ~in) != 0)
+/* after an epoch that could not be completed nothing goes on before another is */
+#ifdef HALF_EPOCH_LEFT
+#define HELD	false
+#else
+#define HELD	left
+#endif
 #define CAN_SEND	(ph == RUN && wst == 1 && c_act && !UNSTAMPED && (rop == 0 || rop == STP || rop == INS) && \
-			 (orphan == 0 || !HAS(TARGETS, orphan - 1)))
+			 (orphan == 0 || o_gen != c_gen || !HAS(TARGETS, orphan - 1)))
 #define QUIET		(ph == RUN && rop == 0 && ne == 0 && back == 0)
 
 inline raise(m)
@@ -116,7 +140,7 @@ inline raise(m)
 inline forget()
 {
 	d_step {
-		ph = DOWN; cur = 0; in = 0; rm = 0; gen = 0; good = 0; bad = 0; tip = 0; ne = 0; back = 0;
+		ph = DOWN; cur = 0; in = 0; rm = 0; gen = 0; good = 0; bad = 0; tip = 0; ne = 0; back = 0; left = 0;
 		c_gen = 0; c_legs = 0; c_insync = 0; c_epoch = 0; c_set = 0; c_act = 0;
 		rop = 0; v_lsn = 0; v_gen = 0; v_legs = 0; v_insync = 0; v_epoch = 0; v_set = 0;
 		ckpt = 0; dirty = 0; wst = 0; wv = 0; wf = 0; copied = 0
@@ -400,7 +424,13 @@ inline next_phase()
 
 /* --- running --------------------------------------------------------------- */
 
-#define MAY_RAISE(m)	((c_legs == 0 || (c_insync & c_legs & (m)) != 0) && (rm & (m)) != 0 && CNT(m) * 2 >= CNT(good))
+/* a chunk is in use from when its allocation is on its way */
+#ifdef ALLOCATION_UNSEEN
+#define LAST_LEGS(m)	(c_legs == 0 || (c_insync & c_legs & (m)) != 0)
+#else
+#define LAST_LEGS(m)	(rop == ALC -> (v_legs & (m)) != 0 : (c_legs == 0 || (c_insync & c_legs & (m)) != 0))
+#endif
+#define MAY_RAISE(m)	(LAST_LEGS(m) && (rm & (m)) != 0 && CNT(m) * 2 >= CNT(good))
 
 #ifdef INSYNC_FORGETS_TARGET
 #define RESYNC_ENDS	true
@@ -436,6 +466,11 @@ inline keep(b)
 	}
 }
 
+inline follow()
+{
+	d_step { ph == RUN && HELD && ne == 0 && bad == 0 && nep < NEP -> raise(in) }
+}
+
 inline epoch_to(b)
 {
 	if
@@ -453,8 +488,8 @@ inline run_epoch()
 		if
 		:: (ep_in[ne] & ~link) == 0 ->
 			cur = ne; in = ep_in[ne]; good = in; rm = rm & in;
-			bad = bad & in; wf = wf & in
-		:: else
+			bad = bad & in; wf = wf & in; left = 0
+		:: else -> left = 1
 		fi;
 		ne = 0; back = 0
 	}
@@ -477,7 +512,7 @@ inline run_epoch()
 inline compare(b)
 {
 	d_step {
-		QUIET && nep < NEP && !ckpt && bad == 0 && !HAS(in, b) && UP(b) && NO_ORPHANS(b) && !STAMP_DUE ->
+		QUIET && !HELD && nep < NEP && !ckpt && bad == 0 && !HAS(in, b) && UP(b) && NO_ORPHANS(b) && !STAMP_DUE ->
 		put_slot(b);
 		back = b + 1
 	}
@@ -503,9 +538,9 @@ inline ring_begin(op)
 }
 
 #ifdef METADATA_DURING_READMIT
-#define RING_FREE	(ph == RUN && rop == 0)
+#define RING_FREE	(ph == RUN && rop == 0 && !HELD)
 #else
-#define RING_FREE	(ph == RUN && rop == 0 && back == 0)
+#define RING_FREE	(ph == RUN && rop == 0 && back == 0 && !HELD)
 #endif
 
 inline ring_to(b)
@@ -537,7 +572,7 @@ inline ring_done()
 inline ring_write()
 {
 	atomic {
-		ph == RUN && rop != 0 && ((rm & ~link) == 0 || (rm & ~link & ~bad) != 0) ->
+		ph == RUN && rop != 0 && !HELD && ((rm & ~link) == 0 || (rm & ~link & ~bad) != 0) ->
 		ring_to(0); ring_to(1); ring_to(2);
 		if
 		:: (rm & ~link) == 0 -> d_step { ring_done() }
@@ -597,7 +632,7 @@ inline write_again(b)
 inline write_ack()
 {
 	d_step {
-		ph == RUN && wst == 2 && (wf & in) == 0 && !UNSTAMPED ->
+		ph == RUN && wst == 2 && (wf & in) == 0 && !UNSTAMPED && !HELD ->
 		may = B(wv); wst = 0; wv = 0; wf = 0; dirty = 0
 	}
 }
@@ -652,7 +687,7 @@ inline alloc_chunk(m)
 
 inline checkpoint()
 {
-	d_step { QUIET && !ckpt && c_set && bad == 0 && wst != 2 && !UNSTAMPED && !dirty -> ckpt = 1 }
+	d_step { RING_FREE && ne == 0 && !ckpt && c_set && bad == 0 && wst != 2 && !UNSTAMPED && !dirty -> ckpt = 1 }
 }
 
 inline page_to(b)
@@ -749,7 +784,7 @@ init {
 
 	:: drop(1) :: drop(2) :: drop(3) :: drop(4) :: drop(5) :: drop(6)
 	:: keep(0) :: keep(1) :: keep(2)
-	:: run_epoch()
+	:: run_epoch() :: follow()
 	:: compare(0) :: compare(1) :: compare(2)
 	:: readmit(0) :: readmit(1) :: readmit(2)
 	:: ring_write()
