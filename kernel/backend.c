@@ -28,7 +28,8 @@ static void qbd_bio_end(struct bio *bio)
 			 */
 			atomic64_inc(&b->stats.write_errors);
 			qbd_member_fail(b->pool, BIT_ULL(b->index));
-		} else if (bio_op(bio) == REQ_OP_WRITE && !(bio->bi_opf & REQ_FUA)) {
+		} else if (bio_op(bio) == REQ_OP_WRITE && bio->bi_vcnt &&
+			   !(bio->bi_opf & REQ_FUA)) {
 			WRITE_ONCE(b->unflushed, 1);
 		}
 	} else if (bio->bi_status) {
