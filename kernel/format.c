@@ -444,6 +444,9 @@ int qbd_page_check(const void *raw, const u8 *uuid, struct qbd_page_id *id)
  * qbd_page_newest - find the newest valid place of a page
  * @both: QBD_PAGE_PLACES bytes
  *
+ * Checksum pages of a slot that is used again begin anew with seq, but have a
+ * higher gen; pages of other types have gen 0.
+ *
  * Return: 0 or 1, the place; -EILSEQ when neither is valid.
  */
 int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number,
@@ -460,7 +463,9 @@ int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number,
 			   (ids[i].seq & 1) == (u64)i;
 	if (!valid[0] && !valid[1])
 		return -EILSEQ;
-	i = !valid[0] || (valid[1] && ids[1].seq > ids[0].seq);
+	i = !valid[0] ||
+	    (valid[1] && (ids[1].gen != ids[0].gen ? ids[1].gen > ids[0].gen :
+						     ids[1].seq > ids[0].seq));
 	*id = ids[i];
 	return i;
 }
