@@ -169,6 +169,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	ti->num_flush_bios = 1;
 	ti->flush_supported = true;
+	ti->num_write_zeroes_bios = 1;
 
 	running = qbd_pool_find(md);
 	if (running) {
@@ -247,6 +248,21 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 	}
 }
 
+/*
+ * dm lets a volume have write-zeroes only if the device below it does, and the
+ * pool's device only if it says that nothing below it is against it.
+ */
+static void pool_io_hints(struct dm_target *ti, struct queue_limits *limits)
+{
+	limits->max_write_zeroes_sectors = UINT_MAX >> SECTOR_SHIFT;
+}
+
+static int pool_iterate_devices(struct dm_target *ti, iterate_devices_callout_fn fn,
+				void *data)
+{
+	return 0;
+}
+
 static int pool_message(struct dm_target *ti, unsigned int argc, char **argv, char *result,
 			unsigned int maxlen)
 {
@@ -265,6 +281,8 @@ static struct target_type pool_target = {
 	.postsuspend = pool_postsuspend,
 	.status = pool_status,
 	.message = pool_message,
+	.io_hints = pool_io_hints,
+	.iterate_devices = pool_iterate_devices,
 };
 
 /* qbd */
