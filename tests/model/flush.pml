@@ -30,8 +30,10 @@
  */
 /* RUN: replicas quick | -DBLOCKS=1 -DMAXW=2 -DMAXC=1 | -DCOLLAPSE | -m100000 */
 /* RUN: replicas-w3c2 | -DBLOCKS=1 -DMAXW=3 -DMAXC=2 | -DCOLLAPSE | -m100000 */
+/* RUN: replicas-discard quick | -DBLOCKS=1 -DMAXW=2 -DMAXC=1 -DDISCARD_IS_WRITE | -DCOLLAPSE | -m100000 */
 /* RUN: replicas-b2 | -DBLOCKS=2 -DMAXW=2 -DMAXC=1 | -DCOLLAPSE | -m100000 */
 /* RUN: ec quick | -DEC -DMAXW=2 -DMAXC=1 | -DCOLLAPSE | -m100000 */
+/* RUN: ec-discard quick | -DEC -DMAXW=2 -DMAXC=1 -DDISCARD_IS_WRITE | -DCOLLAPSE | -m100000 */
 /* RUN: ec-w2c2 | -DEC -DMAXW=2 -DMAXC=2 | -DCOLLAPSE | -m100000 */
 /* RUN: ec-w3c1 | -DEC -DMAXW=3 -DMAXC=1 | -DBITSTATE | -m100000 -w33 -k3 */
 
@@ -132,6 +134,15 @@ byte writing;				/* writes in flight in the range */
 bool begun;				/* a write began since the checkpoint's flush did */
 
 /* writers */
+/*
+ * Two ways to discard whole rows. kernel/discard.c's: as a write, but that no data is written. And the one
+ * that passes the discard down: recorded at once, without a range.
+ */
+#ifdef DISCARD_IS_WRITE
+#define DISCARD		W_ACTIVATE
+#else
+#define DISCARD		W_RECORD
+#endif
 #define W_IDLE		0
 #define W_ACTIVATE	1
 #define W_ISSUE		2
@@ -337,7 +348,7 @@ end:	do
 		:: wfua[w] = 0; wpc[w] = W_ACTIVATE
 		:: wfua[w] = 1; wpc[w] = W_ACTIVATE
 #ifndef EC
-		:: vz[u] = vz[u] | BIT(wv[w]); wpc[w] = W_RECORD	/* discard */
+		:: vz[u] = vz[u] | BIT(wv[w]); wpc[w] = DISCARD
 #else
 		/* discard of a whole row */
 		:: u == 0 && nv[1] <= WRITES ->
@@ -346,7 +357,7 @@ end:	do
 			vz[1] = vz[1] | BIT(nv[1]);
 			wo[w] = nv[1];
 			nv[1]++;
-			wpc[w] = W_RECORD
+			wpc[w] = DISCARD
 #endif
 		fi;
 		if
@@ -376,13 +387,26 @@ end:	do
 		act == 2 ->
 #endif
 #ifdef EC
-		wo[w] = comp[1 - wu[w]];	/* the other data unit, read or rebuilt */
+		wo[w] = (ZERO(wu[w], wv[w]) -> wo[w] : comp[1 - wu[w]]);	/* the other data unit, read or rebuilt */
 #endif
 		wpc[w] = W_ISSUE
 	   }
 
+#ifdef DISCARD_IS_WRITE
 	:: d_step {
-		up && wpc[w] == W_ISSUE ->
+		up && wpc[w] == W_ISSUE && ZERO(wu[w], wv[w]) ->
+		comp[wu[w]] = wv[w];
+#ifdef EC
+		comp[1] = wo[w];
+		comp[P] = wv[w] * NV + wo[w];
+#endif
+		lock[ROW(wu[w])] = 0;
+		writing--;
+		wpc[w] = W_IDLE; wu[w] = 0; wv[w] = 0; wo[w] = 0; wfua[w] = 0
+	   }
+#endif
+	:: d_step {
+		up && wpc[w] == W_ISSUE && !ZERO(wu[w], wv[w]) ->
 #ifdef COUNTED_AT_ISSUE
 		writing++;
 		begun = 1;

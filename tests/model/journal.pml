@@ -27,10 +27,11 @@
 /* SWITCH: RECONCILE_BEFORE_REWRITE | w3c1 | replay first rewrites ... and then reconciles */
 /* SWITCH: UNION_NOT_COPIED | w2c2 | replay: the union, first copied to every ring member that is in */
 /* SWITCH: ACK_ON_ONE_MEMBER | small | acknowledged: one sequential write to every ring member */
-/* SWITCH: DESTAGE_UNLOCKED | small | destaging holds the row from the collecting of its blocks to its record */
 /* SWITCH: DESTAGE_BEFORE_DONE | w3c1 | a row's next destage begins when the last one is flushed and recorded */
 /* SWITCH: READ_PLACE_FIRST | small | reads see journaled blocks first */
-/* SWITCH: ORDINARY_USES_RESERVE | w3c1 | room is reserved for destaging */
+/* SWITCH: ORDINARY_USES_RESERVE | w3c1 | deadlock | room is reserved for destaging */
+/* SWITCH: ROOM_UNDER_LOCK | w3c1 | deadlock | room: who waits for it holds no lock */
+/* SWITCH: RESERVE_TAKEN_TWICE | w3c1 | a destage begins when its room is there */
 
 #define P	2
 #define NV	5
@@ -103,6 +104,7 @@ byte dc[2];				/* versions in their place since the last DONE */
 #define F_RECORD	2
 #define F_COMMIT	3
 byte fpc, snap[3], asked[2];
+bool pending, captured;			/* a row that was written straight has no record yet; its flush runs */
 
 byte rpc;
 
@@ -180,6 +182,17 @@ inline promise(u, v)
 }
 
 #define MAY(u) (nv[u] <= WRITES)
+/* room is asked for before the row is locked, and pledged until it is used */
+#ifdef ROOM_UNDER_LOCK
+#define ADMITTED 1
+#define ROOM(n)	(nr + (n) <= NR - ORDINARY)
+#define PLEDGED	0
+#else
+#define ADMITTED (nr + 2 <= NR - ORDINARY)
+#define ROOM(n)	1
+#define WANTS(w) (wpc[w] == W_APPEND || wpc[w] == W_ACTIVATE -> 2 : 0)
+#define PLEDGED	(WANTS(0) + WANTS(1))
+#endif
 #ifdef WHOLE_ROW_PAST_JOURNAL
 #define JOURNALED 0
 #else
@@ -195,7 +208,7 @@ proctype writer(byte w)
 {
 end:	do
 	:: atomic {
-		up && wpc[w] == W_IDLE && !lock && nw < MAXW && (w == 0 || wpc[0]) && (MAY(0) || MAY(1)) ->
+		up && wpc[w] == W_IDLE && !lock && ADMITTED && nw < MAXW && (w == 0 || wpc[0]) && (MAY(0) || MAY(1)) ->
 		if
 		:: MAY(0) -> wu[w] = 0; wv[w] = nv[0]
 		:: MAY(1) -> wu[w] = 1; wv[w] = nv[1]
@@ -221,7 +234,7 @@ end:	do
 
 	/* through the ring */
 	:: d_step {
-		up && wpc[w] == W_APPEND && nr + (wu[w] == 2 -> 2 : 1) <= NR - ORDINARY ->
+		up && wpc[w] == W_APPEND && ROOM((wu[w] == 2 -> 2 : 1)) ->
 		append(J((wu[w] == 2 -> 0 : wu[w]), wv[w]));
 		if
 		:: wu[w] == 2 -> append(J(1, wo[w]))
@@ -246,7 +259,7 @@ end:	do
 
 	/* a whole row, straight to its place */
 	:: d_step {
-		up && wpc[w] == W_ACTIVATE && act == 0 && nr < NR - ORDINARY ->
+		up && wpc[w] == W_ACTIVATE && act == 0 && ROOM(1) ->
 		append(ACTIVE);
 		act = 1
 	   }
@@ -269,6 +282,7 @@ end:	do
 		complete(P, PAIR(wv[w], wo[w]));
 		comp[0] = wv[w];
 		comp[1] = wo[w];
+		pending = 1;
 #ifdef WHOLE_ROW_PAST_JOURNAL
 		live[0] = 0;
 		live[1] = 0;
@@ -279,20 +293,23 @@ end:	do
 	od
 }
 
+#ifdef RESERVE_TAKEN_TWICE
+#define ITS_ROOM 1
+#else
+#define ITS_ROOM (nr + 2 <= NR)		/* the destage before it may still have it */
+#endif
 /* blocks that were destaged are read from their place when the destage is done */
 proctype destage()
 {
 end:	do
 	/* collect the row's blocks; parity of the rest of the row as it is in its place */
 	:: d_step {
-		up && dpc == D_IDLE && !lock && (live[0] || live[1]) ->
+		up && dpc == D_IDLE && !lock && (live[0] || live[1]) && ITS_ROOM ->
 		dv[0] = live[0];
 		dv[1] = live[1];
 		dm = (live[0] -> 1 : 0) + (live[1] -> 2 : 0);
 		dp = PAIR((live[0] -> live[0] : place[0]), (live[1] -> live[1] : place[1]));
-#ifndef DESTAGE_UNLOCKED
 		lock = 1;
-#endif
 		/* a whole row needs no record: its data are in the ring until it is done */
 #ifdef NO_DESTAGE_RECORD
 		dpc = D_ISSUE
@@ -316,11 +333,7 @@ end:	do
 		dpc = D_ISSUE
 	   }
 	:: d_step {
-		up && dpc == D_ISSUE
-#ifdef DESTAGE_UNLOCKED
-		&& !lock
-#endif
-		->
+		up && dpc == D_ISSUE ->
 		lock = 1;
 		if
 		:: dm & 1 -> issue(0, dv[0])
@@ -388,8 +401,7 @@ end:	do
 #define IS(type, next)	(ring[0] >= type && ring[0] < next)
 /* its writes are flushed and recorded */
 #define ACTIVE_ENDS (ring[0] == ACTIVE && act == 2 && wpc[0] < W_ACTIVATE && wpc[1] < W_ACTIVATE && \
-		     fpc == F_IDLE && dpc == D_IDLE && dc[0] + dc[1] == 0 && place[0] == app[0] && \
-		     place[1] == app[1] && place[P] == app[P])
+		     !pending && !captured)
 #define SUPERSEDED (live[ring[0] / 8] == 0 || ring[0] % 8 < live[ring[0] / 8])
 #define NEEDLESS (IS(DONE(0, 0), ACTIVE) || IS(CSUM(0, 0), DEST(0, 0)) || \
 		  (dpc == D_IDLE && dc[0] + dc[1] == 0 && \
@@ -400,7 +412,9 @@ proctype flush()
 {
 end:	do
 	:: d_step {
-		up && fpc == F_IDLE && (place[0] != app[0] || place[1] != app[1] || place[P] != app[P]) ->
+		up && fpc == F_IDLE && pending ->
+		pending = 0;
+		captured = 1;
 		snap[0] = place[0];
 		snap[1] = place[1];
 		snap[P] = place[P];
@@ -414,7 +428,7 @@ end:	do
 		fpc = F_RECORD
 	   }
 	:: d_step {
-		up && fpc == F_RECORD && nr + 3 <= NR - ORDINARY ->
+		up && fpc == F_RECORD && nr + 3 <= NR - ORDINARY - PLEDGED ->
 		i = 0;
 		do
 		:: i < 3 ->
@@ -435,6 +449,7 @@ end:	do
 		promise(0, asked[0]);
 		promise(1, asked[1]);
 		snap[0] = 0; snap[1] = 0; snap[P] = 0; asked[0] = 0; asked[1] = 0;
+		captured = 0;
 		fpc = F_IDLE
 	   }
 
@@ -496,7 +511,7 @@ inline forget()
 	:: i < 3 -> place[i] = 0; app[i] = 0; snap[i] = 0; i++
 	:: else -> break
 	od;
-	lock = 0; act = 0; dpc = 0; dm = 0; dp = 0; fpc = 0
+	lock = 0; act = 0; pending = 0; captured = 0; dpc = 0; dm = 0; dp = 0; fpc = 0
 }
 
 proctype crash()
@@ -537,7 +552,8 @@ end:	do
 		:: power = 1
 		fi;
 		do
-		:: c < 3 ->
+		:: c < 3 && lost == c + 1 -> c++
+		:: c < 3 && lost != c + 1 ->
 			v = 0;
 			if
 			:: power && !torn && maybe[c] & (maybe[c] - 1) && (c == P || nv[c] < NV - 1) ->
@@ -744,6 +760,8 @@ inline rewrite()
 	:: dest -> settle(P, destp)
 	:: else
 	fi
+#else
+	skip
 #endif
 }
 
