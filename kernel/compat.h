@@ -7,7 +7,8 @@
  * header and compat.c give what is missing. Everything else that the module uses is the same in
  * all of these versions. Rules that keep it so:
  *
- * - strscpy() with all three arguments; no kvfree_rcu() with one; no guard() or __free();
+ * - strscpy() with all three arguments; no kvfree_rcu() with one; no guard(), __free() or
+ *   __counted_by();
  * - timer_delete_sync(), not its older name, which 6.15 drops;
  * - limits of a queue are set in io_hints, through the helpers below where they differ;
  * - stable pages need no flag: the data path copies what it writes before it checksums it.
@@ -26,10 +27,6 @@
 #include <linux/unaligned.h>
 #else
 #include <asm/unaligned.h>
-#endif
-
-#ifndef __counted_by
-#define __counted_by(member)
 #endif
 
 /**
