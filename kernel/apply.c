@@ -81,8 +81,16 @@ static void apply_range(struct qbd_layer *layer, u64 lsn, const struct qbd_recor
 	struct qbd_chunk *chunk = qbd_chunk_find(layer, r->chunk);
 	u32 i;
 
-	if (WARN_ON_ONCE(!chunk))
+	/*
+	 * A checkpoint may renew a range of a chunk that is freed meanwhile. It is
+	 * not one of the chunk that is made in its place: replay would not see it.
+	 */
+	if (!chunk)
 		return;
+	if (!chunk->map || chunk->map->gen != r->gen) {
+		qbd_chunk_put(chunk);
+		return;
+	}
 	qbd_chunk_named(chunk, lsn);
 	spin_lock_irq(&chunk->lock);
 	for (i = r->first_row / layer->range_rows;
