@@ -563,25 +563,6 @@ static int check_losses(struct activation *a, u64 missing)
 	return 0;
 }
 
-/* The ring members of the next generation: those it has, and more if it should. */
-static void choose_ring(struct qbd_pool *pool, struct qbd_membership *next)
-{
-	unsigned int want = max(qbd_pool_max_m(pool) + 1, 3u), i, round;
-	u64 members = next->ring_members & pool->in;
-
-	for (round = 0; round < 2; round++) {
-		for (i = 0; i < QBD_MAX_BACKENDS && hweight64(members) < want; i++) {
-			if (!(pool->in & ~members & BIT_ULL(i)))
-				continue;
-			/* First on other hosts, then anywhere. */
-			if (!round && (qbd_same_host(next, i) & members))
-				continue;
-			members |= BIT_ULL(i);
-		}
-	}
-	next->ring_members = members;
-}
-
 /*
  * Members that are missing are out, durably. With none missing all get the epoch
  * that was chosen: some may have an older one, or one that was only begun.
@@ -634,7 +615,7 @@ static int new_generation(struct qbd_pool *pool)
 	next->ring_generation++;
 	next->ring_first_lsn = pool->ring.next_lsn;
 	next->ring_first_block = pool->ring.next_block;
-	choose_ring(pool, next);
+	next->ring_members = qbd_ring_choose(pool, qbd_pool_max_m(pool));
 	failed = qbd_super_write(pool, next, pool->in);
 	if (!failed)
 		pool->members = *next;

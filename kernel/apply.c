@@ -142,14 +142,16 @@ void qbd_apply(struct qbd_pool *pool, u64 lsn, const struct qbd_record *r)
 {
 	struct qbd_layer *layer = NULL;
 
-	switch (r->type) {
-	case QBD_RECORD_VOLUME:
+	/* Not its own record: that would go on for ever. */
+	if (r->type == QBD_RECORD_CHECKPOINT)
+		return;
+	qbd_checkpoint_idle(pool);
+	if (r->type == QBD_RECORD_VOLUME) {
 		apply_table(pool, &pool->volume_table, lsn, r);
 		return;
-	case QBD_RECORD_LAYER:
+	}
+	if (r->type == QBD_RECORD_LAYER) {
 		apply_table(pool, &pool->layer_table, lsn, r);
-		return;
-	case QBD_RECORD_CHECKPOINT:
 		return;
 	}
 	layer = xa_load(&pool->layers, r->layer);

@@ -32,7 +32,7 @@
 
 #include "qbd.h"
 
-#define MAX_IDLE	4096	/* chunks without a user, before the oldest go */
+#define PAGES_PER_MB	((1u << 20) / QBD_PAGE_SIZE)
 
 struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp)
 {
@@ -140,6 +140,13 @@ struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp)
 	}
 }
 
+/* Checksums take more memory than they are allowed. */
+static bool cache_full(const struct qbd_pool *pool)
+{
+	return atomic_long_read(&pool->csum_pages) >
+	       (long)pool->features.cache_mb * PAGES_PER_MB;
+}
+
 /**
  * qbd_chunk_put - let go of a chunk. Context: any.
  */
@@ -164,10 +171,23 @@ void qbd_chunk_put(struct qbd_chunk *chunk)
 			list_add_tail(&chunk->idle, &pool->idle);
 		pool->nr_idle++;
 	}
-	reap = READ_ONCE(chunk->dead) || pool->nr_idle > MAX_IDLE;
+	reap = READ_ONCE(chunk->dead) || cache_full(pool);
 	spin_unlock_irqrestore(&pool->named_lock, flags);
 	if (reap)
 		queue_work(pool->io_wq, &pool->reap_work);
+}
+
+/* A chunk that reap_one() gave goes back, for the reaper. */
+static void reap_later(struct qbd_chunk *chunk)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+
+	spin_lock_irq(&pool->named_lock);
+	atomic_set(&chunk->refs, 0);
+	list_add(&chunk->idle, &pool->idle);
+	pool->nr_idle++;
+	spin_unlock_irq(&pool->named_lock);
+	queue_work(pool->io_wq, &pool->reap_work);
 }
 
 /* Take the oldest idle chunk off the list and out of reach, or NULL. */
@@ -180,7 +200,7 @@ static struct qbd_chunk *reap_one(struct qbd_pool *pool, bool any)
 	spin_lock_irq(&pool->named_lock);
 	while (!found && tries-- && !list_empty(&pool->idle)) {
 		chunk = list_first_entry(&pool->idle, struct qbd_chunk, idle);
-		if (!any && !chunk->dead && pool->nr_idle <= MAX_IDLE)
+		if (!any && !chunk->dead && !cache_full(pool))
 			break;
 		list_del_init(&chunk->idle);
 		pool->nr_idle--;
@@ -201,15 +221,62 @@ static struct qbd_chunk *reap_one(struct qbd_pool *pool, bool any)
 	return found;
 }
 
+/**
+ * qbd_chunk_reap - free the slots of chunks that were freed, and what is too much
+ * in the cache
+ */
 void qbd_chunk_reap(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(work, struct qbd_pool, reap_work);
 	struct qbd_chunk *chunk;
 
 	while ((chunk = reap_one(pool, false))) {
+		if (chunk->dead && chunk->map)
+			qbd_slots_discard(pool, chunk->map);
 		chunk_release(chunk);
 		cond_resched();
 	}
+}
+
+static unsigned long shrink_count(struct qbd_shrinker *shrinker, struct shrink_control *sc)
+{
+	struct qbd_pool *pool = container_of(shrinker, struct qbd_pool, shrinker);
+	unsigned long nr = READ_ONCE(pool->nr_idle);
+
+	return nr ?: SHRINK_EMPTY;
+}
+
+static unsigned long shrink_scan(struct qbd_shrinker *shrinker, struct shrink_control *sc)
+{
+	struct qbd_pool *pool = container_of(shrinker, struct qbd_pool, shrinker);
+	unsigned long freed = 0;
+	struct qbd_chunk *chunk;
+
+	/* Whoever allocates may hold map_lock's users up, but never map_lock. */
+	while (freed < sc->nr_to_scan && (chunk = reap_one(pool, true))) {
+		if (chunk->dead) {
+			/* Its slots want to be discarded first: not in here. */
+			reap_later(chunk);
+			break;
+		}
+		chunk_release(chunk);
+		freed++;
+	}
+	return freed ?: SHRINK_STOP;
+}
+
+/**
+ * qbd_chunks_init - let memory pressure shrink the cache
+ */
+int qbd_chunks_init(struct qbd_pool *pool)
+{
+	int err;
+
+	pool->shrinker.count = shrink_count;
+	pool->shrinker.scan = shrink_scan;
+	err = qbd_shrinker_register(&pool->shrinker, "dm-qbd");
+	pool->shrinks = !err;
+	return err;
 }
 
 /**
@@ -219,6 +286,9 @@ void qbd_chunks_exit(struct qbd_pool *pool)
 {
 	struct qbd_named *node, *next;
 	struct qbd_chunk *chunk;
+
+	if (pool->shrinks)
+		qbd_shrinker_unregister(&pool->shrinker);
 
 	list_for_each_entry_safe(node, next, &pool->named, list)
 		qbd_chunk_unnamed(node->chunk);

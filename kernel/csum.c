@@ -161,23 +161,26 @@ void qbd_csum_unreserve(struct qbd_chunk *chunk, u32 first, u32 last)
 	}
 }
 
-static struct qbd_csum_page *page_new(gfp_t gfp)
+static struct qbd_csum_page *page_new(struct qbd_pool *pool, gfp_t gfp)
 {
 	struct qbd_csum_page *page = kzalloc(sizeof(*page), gfp);
 
 	if (!page)
 		return NULL;
 	page->recorded = (__le32 *)get_zeroed_page(gfp);
-	if (page->recorded)
-		return page;
-	kfree(page);
-	return NULL;
+	if (!page->recorded) {
+		kfree(page);
+		return NULL;
+	}
+	atomic_long_inc(&pool->csum_pages);
+	return page;
 }
 
-static void page_free(struct qbd_csum_page *page)
+static void page_free(struct qbd_pool *pool, struct qbd_csum_page *page)
 {
 	if (!page)
 		return;
+	atomic_long_dec(&pool->csum_pages);
 	free_page((unsigned long)page->recorded);
 	kfree(page);
 }
@@ -195,7 +198,7 @@ int qbd_csum_fresh(struct qbd_chunk *chunk)
 		struct qbd_csum_page *page = chunk->csums[p];
 
 		if (!page)
-			page = page_new(GFP_NOIO);
+			page = page_new(chunk->layer->pool, GFP_NOIO);
 		if (!page)
 			return -ENOMEM;
 		page->dirty = true;
@@ -298,11 +301,11 @@ int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
 
 		if (chunk->csums[p])
 			continue;
-		page = page_new(GFP_NOIO);
+		page = page_new(chunk->layer->pool, GFP_NOIO);
 		/* After a crash a copy may be behind. */
 		err = page ? page_read(chunk, p, !chunk->layer->pool->active, page) : -ENOMEM;
 		if (err)
-			page_free(page);
+			page_free(chunk->layer->pool, page);
 		else
 			smp_store_release(&chunk->csums[p], page);
 	}
@@ -321,7 +324,7 @@ int qbd_csum_load_made(struct qbd_chunk *chunk)
 	u32 p;
 
 	for (p = 0; p < chunk->layer->csum_pages; p++) {
-		struct qbd_csum_page *page = chunk->csums[p] ?: page_new(GFP_KERNEL);
+		struct qbd_csum_page *page = chunk->csums[p] ?: page_new(chunk->layer->pool, GFP_KERNEL);
 
 		if (!page)
 			return -ENOMEM;
@@ -376,7 +379,7 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 	struct qbd_csum_page *ours = chunk->csums[unit / QBD_CSUMS_PER_PAGE], *page;
 	bool newer = false;
 
-	page = page_new(GFP_NOIO);
+	page = page_new(chunk->layer->pool, GFP_NOIO);
 	if (!page)
 		return false;
 	mutex_lock(&chunk->mutex);
@@ -392,7 +395,7 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 		spin_unlock_irq(&chunk->lock);
 	}
 	mutex_unlock(&chunk->mutex);
-	page_free(page);
+	page_free(chunk->layer->pool, page);
 	if (newer)
 		qbd_chunk_named(chunk, 0);
 	return newer;
@@ -406,13 +409,16 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
  */
 bool qbd_csum_check(struct qbd_chunk *chunk)
 {
-	struct qbd_csum_page *page = page_new(GFP_NOIO);
+	struct qbd_pool *pool = chunk->layer->pool;
+	struct qbd_csum_page *page = page_new(pool, GFP_NOIO);
 	bool damaged = false;
 	u32 p;
 
+	/* Pages of a new chunk are not on disk before a checkpoint; nor are all others. */
+	mutex_lock(&pool->checkpoint_mutex);
 	mutex_lock(&chunk->mutex);
 	for (p = 0; page && chunk->map && !chunk->dead && p < chunk->layer->csum_pages; p++) {
-		if (!chunk->csums[p])
+		if (!chunk->csums[p] || READ_ONCE(chunk->csums[p]->dirty))
 			continue;
 		chunk->csum_damaged = false;
 		page_read(chunk, p, true, page);
@@ -424,7 +430,8 @@ bool qbd_csum_check(struct qbd_chunk *chunk)
 		spin_unlock_irq(&chunk->lock);
 	}
 	mutex_unlock(&chunk->mutex);
-	page_free(page);
+	mutex_unlock(&pool->checkpoint_mutex);
+	page_free(pool, page);
 	if (damaged)
 		qbd_chunk_named(chunk, 0);
 	return damaged;
@@ -454,7 +461,7 @@ void qbd_csum_drop(struct qbd_chunk *chunk)
 					atomic_dec(&pool->nr_pending);
 			mempool_free(segment, &pool->pendings);
 		}
-		page_free(page);
+		page_free(chunk->layer->pool, page);
 		chunk->csums[p] = NULL;
 	}
 }

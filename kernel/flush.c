@@ -305,7 +305,8 @@ void qbd_checkpoint_soon(struct qbd_pool *pool)
  */
 void qbd_checkpoint_idle(struct qbd_pool *pool)
 {
-	if (READ_ONCE(pool->mode) == QBD_RW)
+	if (READ_ONCE(pool->active) && READ_ONCE(pool->mode) == QBD_RW &&
+	    !READ_ONCE(pool->stopping))
 		queue_delayed_work(pool->checkpoint_wq, &pool->checkpoint_work, IDLE_CHECKPOINT);
 }
 
@@ -316,7 +317,11 @@ static void checkpoint_work(struct work_struct *work)
 
 	if (READ_ONCE(pool->mode) != QBD_RW)
 		return;
-	if (!qbd_checkpoint(pool) && pool->checkpoint_left)
+	if (qbd_checkpoint(pool))
+		return;
+	/* Someone may be out, or in again. */
+	qbd_ring_extend(pool, qbd_pool_max_m(pool));
+	if (pool->checkpoint_left)
 		qbd_checkpoint_idle(pool);
 }
 

@@ -447,6 +447,9 @@ int qbd_page_check(const void *raw, const u8 *uuid, struct qbd_page_id *id)
  * Checksum pages of a slot that is used again begin anew with seq, but have a
  * higher gen; pages of other types have gen 0.
  *
+ * Checksum pages of a slot that is used again begin anew with seq, but have a
+ * higher gen; pages of other types have gen 0.
+ *
  * Return: 0 or 1, the place; -EILSEQ when neither is valid.
  */
 int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number,

@@ -181,12 +181,12 @@ static void member_work(struct work_struct *work)
 
 	mutex_lock(&pool->member_lock);
 	wanted = READ_ONCE(pool->member_wanted);
-	smp_rmb();
+	smp_rmb();	/* what is counted in wanted is in failing */
 	failing = READ_ONCE(pool->failing) & READ_ONCE(pool->in);
 	if (failing) {
 		err = qbd_member_epoch(pool, failing, 0);
 		if (err == -EBUSY) {
-			DMERR_LIMIT("%s: backends %#llx fail but hold last current legs: I/O to them fails, they stay in",
+			DMERR_LIMIT("%s: backends %#llx fail, but hold last current legs or the last ring: they stay in, and I/O to them fails",
 				    pool->members.pool_name, failing);
 			spin_lock_irq(&pool->member_list_lock);
 			pool->failing &= ~failing;
@@ -201,6 +201,8 @@ static void member_work(struct work_struct *work)
 		err = qbd_member_stamp(pool);
 	if (err && err != -EBUSY)
 		qbd_ring_fail(pool, err);
+	else if (failing)
+		qbd_checkpoint_soon(pool);	/* it finds a new ring member */
 	mutex_unlock(&pool->member_lock);
 	WRITE_ONCE(pool->member_done, wanted);
 	wake_up_all(&pool->member_wait);

@@ -185,6 +185,7 @@ int qbd_pool_start(struct qbd_pool *pool)
 	err = err ?: qbd_table_init(&pool->layer_table, QBD_PAGE_LAYER,
 				    pool->members.layer_pages);
 	err = err ?: qbd_ring_init(pool);
+	err = err ?: qbd_chunks_init(pool);
 	err = err ?: qbd_activate(pool, pool->missing);
 	if (err) {
 		DMERR("%s: cannot start (%d)", pool->members.pool_name, err);

@@ -310,6 +310,7 @@ struct qbd_ring {
 	u32 max_named;		/* bounds, so that what must fit always does */
 	u32 max_ranges;
 	u32 max_pending;
+	bool paused;		/* records wait for a new generation */
 	int error;		/* no further record can be written */
 };
 
@@ -413,6 +414,8 @@ struct qbd_pool {
 	unsigned int nr_idle;
 	struct work_struct reap_work;
 	struct qbd_shrinker shrinker;
+	bool shrinks;			/* it is registered */
+	atomic_long_t csum_pages;	/* in memory */
 
 	struct mutex csum_mutex;	/* order of checksum records */
 	__le32 *csum_values;
@@ -535,9 +538,16 @@ int qbd_ring_admit(struct qbd_pool *pool);
 int qbd_ring_record(struct qbd_pool *pool, struct qbd_record *record);
 void qbd_ring_position(struct qbd_pool *pool, u64 *lsn, u64 *block);
 void qbd_ring_advance(struct qbd_pool *pool, u64 block);
+int qbd_ring_pause(struct qbd_pool *pool);
+void qbd_ring_resume(struct qbd_pool *pool);
+void qbd_ring_move(struct qbd_pool *pool, u64 tail, u64 next);
 void qbd_ring_tail(struct qbd_pool *pool, u64 block);
 void qbd_ring_start(struct qbd_pool *pool, u64 lsn, u64 block);
 void qbd_ring_fail(struct qbd_pool *pool, int error);
+
+/* generation.c */
+u64 qbd_ring_choose(struct qbd_pool *pool, unsigned int m);
+int qbd_ring_extend(struct qbd_pool *pool, unsigned int m);
 
 /* apply.c */
 void qbd_apply(struct qbd_pool *pool, u64 lsn, const struct qbd_record *record);
@@ -569,6 +579,7 @@ int qbd_slots_read(struct qbd_backend *b, struct qbd_slot **entries);
 int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int nr,
 		     u64 *legs, unsigned int *got);
 void qbd_slots_set(struct qbd_backend *b, u32 slot, u32 layer, u32 chunk, u64 lsn);
+void qbd_slots_discard(struct qbd_pool *pool, const struct qbd_map *map);
 void qbd_slots_release(struct qbd_pool *pool, u64 leg);
 void qbd_slots_page(struct qbd_backend *b, u32 page, void *payload);
 void qbd_slots_write(struct qbd_backend *b, bool all, struct qbd_pages *out);
@@ -593,6 +604,7 @@ struct qbd_chunk *qbd_chunk_find(struct qbd_layer *layer, u32 number);
 struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp);
 void qbd_chunk_put(struct qbd_chunk *chunk);
 void qbd_chunk_reap(struct work_struct *work);
+int qbd_chunks_init(struct qbd_pool *pool);
 void qbd_chunks_exit(struct qbd_pool *pool);
 void qbd_chunk_named(struct qbd_chunk *chunk, u64 lsn);
 void qbd_chunk_unnamed(struct qbd_chunk *chunk);

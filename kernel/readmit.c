@@ -334,6 +334,7 @@ up:
 		DMINFO("%s: backend %u (%s) is in again, epoch %u", pool->members.pool_name,
 		       index, b->name, pool->members.epochs[0].number);
 		queue_work(pool->repair_wq, &pool->resync_work);
+		qbd_checkpoint_soon(pool);
 		goto out;
 	}
 free:
@@ -411,6 +412,7 @@ up:
 		DMINFO("%s: backend %u is now %s, epoch %u", pool->members.pool_name, index,
 		       b->name, pool->members.epochs[0].number);
 		queue_work(pool->repair_wq, &pool->resync_work);
+		qbd_checkpoint_soon(pool);
 		return 0;
 	}
 free:

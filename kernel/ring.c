@@ -92,6 +92,12 @@ static u8 *batch_room(struct qbd_batch *batch, unsigned int size, u64 lsn)
 	       offsetof(struct qbd_ring_disk, payload) + head->used;
 }
 
+/* Is there room again where @full was: it was sent, or never was full. */
+static bool batch_begun(struct qbd_ring *ring, struct qbd_batch *full)
+{
+	return READ_ONCE(ring->open) != full || READ_ONCE(full->nr_blocks) < BATCH_BLOCKS;
+}
+
 /**
  * qbd_ring_append - put a record into the log
  * @record: a new chunk's gen is set to the record's LSN
@@ -110,11 +116,13 @@ u64 qbd_ring_append(struct qbd_pool *pool, struct qbd_record *record)
 	u64 lsn;
 
 	spin_lock(&ring->lock);
-	while (!(room = batch_room(ring->open, size, ring->next_lsn))) {
+	while (ring->paused ||
+	       !(room = batch_room(ring->open, size, ring->next_lsn))) {
 		struct qbd_batch *full = ring->open;
 
 		spin_unlock(&ring->lock);
-		wait_event(ring->wait, READ_ONCE(ring->open) != full || ring->error);
+		wait_event(ring->wait, (!READ_ONCE(ring->paused) && batch_begun(ring, full)) ||
+			   READ_ONCE(ring->error));
 		if (ring->error)
 			return U64_MAX;
 		spin_lock(&ring->lock);
@@ -380,6 +388,52 @@ void qbd_ring_start(struct qbd_pool *pool, u64 lsn, u64 block)
 	ring->durable_block = block;
 	ring->tail = block;
 	ring->durable_tail = block;
+}
+
+/**
+ * qbd_ring_pause - let no record in, and wait until all that are in are durable
+ *
+ * Whoever appends waits until qbd_ring_resume(). Sleeps. Return: 0 or the error
+ * with which the ring failed; then it is not paused.
+ */
+int qbd_ring_pause(struct qbd_pool *pool)
+{
+	struct qbd_ring *ring = &pool->ring;
+	u64 last;
+
+	spin_lock(&ring->lock);
+	ring->paused = true;
+	last = ring->next_lsn - 1;
+	spin_unlock(&ring->lock);
+	if (!qbd_ring_wait(pool, last))
+		return 0;
+	qbd_ring_resume(pool);
+	return ring->error;
+}
+
+void qbd_ring_resume(struct qbd_pool *pool)
+{
+	spin_lock(&pool->ring.lock);
+	pool->ring.paused = false;
+	spin_unlock(&pool->ring.lock);
+	wake_up_all(&pool->ring.wait);
+}
+
+/**
+ * qbd_ring_move - the log is in other blocks now. Context: paused.
+ * @tail: its first
+ * @next: the one after its last
+ */
+void qbd_ring_move(struct qbd_pool *pool, u64 tail, u64 next)
+{
+	struct qbd_ring *ring = &pool->ring;
+
+	spin_lock(&ring->lock);
+	ring->tail = tail;
+	ring->durable_tail = tail;
+	ring->next_block = next;
+	ring->durable_block = next;
+	spin_unlock(&ring->lock);
 }
 
 /**

@@ -176,6 +176,46 @@ void qbd_slots_release(struct qbd_pool *pool, u64 leg)
 	spin_unlock(&pool->slot_lock);
 }
 
+static void discard_done(struct qbd_bio *qb)
+{
+	struct qbd_wait *wait = qb->context;
+
+	bio_put(&qb->bio);
+	qbd_wait_end(wait, 0);
+}
+
+/**
+ * qbd_slots_discard - pass a discard of a freed chunk's slots down
+ *
+ * Its free is durable and nobody uses it; the slots are still not given out. Where
+ * a backend cannot discard, or fails to, nothing is lost. Sleeps.
+ */
+void qbd_slots_discard(struct qbd_pool *pool, const struct qbd_map *map)
+{
+	int idx = srcu_read_lock(&pool->backends_srcu);
+	struct qbd_wait wait;
+	unsigned int l;
+
+	qbd_wait_init(&wait);
+	for (l = 0; l < map->nr_legs; l++) {
+		u64 leg = map->legs[l];
+		struct qbd_backend *b = qbd_backend_in(pool, qbd_leg_backend(leg));
+		struct qbd_bio *qb;
+
+		if (leg == QBD_LEG_NONE || !b || !bdev_max_discard_sectors(b->bdev.bdev))
+			continue;
+		qb = qbd_bio_alloc(b, REQ_OP_DISCARD, qbd_backend_data(b, qbd_leg_slot(leg), 0),
+				   0, GFP_NOIO);
+		qb->bio.bi_iter.bi_size = pool->members.extent_size;
+		qb->done = discard_done;
+		qb->context = &wait;
+		qbd_wait_add(&wait);
+		qbd_bio_submit(qb);
+	}
+	qbd_wait_for(&wait);
+	srcu_read_unlock(&pool->backends_srcu, idx);
+}
+
 static void slot_entry(struct qbd_backend *b, u32 slot, struct qbd_slot *entry)
 {
 	struct qbd_owner *owner = &b->owners[slot];
