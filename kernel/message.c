@@ -84,13 +84,14 @@ static int parse_policy(const char *word, struct qbd_policy *p)
 	unsigned int a, b;
 	char end;
 
-	if (sscanf(word, "replicas=%u%c", &a, &end) == 1 && a >= 1 && a <= QBD_MAX_REPLICAS) {
+	/* Two digits: %u alone takes 4294967298 for 2. */
+	if (sscanf(word, "replicas=%2u%c", &a, &end) == 1 && a >= 1 && a <= QBD_MAX_REPLICAS) {
 		p->kind = QBD_REPLICAS;
 		p->k = 1;
 		p->m = a - 1;
 		return 0;
 	}
-	if (sscanf(word, "ec=%u+%u%c", &a, &b, &end) == 2 && a >= 2 && a <= QBD_MAX_K &&
+	if (sscanf(word, "ec=%2u+%2u%c", &a, &b, &end) == 2 && a >= 2 && a <= QBD_MAX_K &&
 	    b >= 1 && b <= QBD_MAX_M) {
 		p->kind = QBD_EC;
 		p->k = a;
