@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Pools for the tests in a kernel: sourced after test.sh. Each subtest that calls fresh_pool begins
+# with devices of its own, whatever the one before it left.
+
+# discard_all: no pool, no backend, no file of one.
+discard_all() {
+	local file
+	while read -r file; do
+		umount "$file"
+	done < <(awk -v work="$WORK" 'index($2, work) == 1 { print $2 }' /proc/mounts | tac)
+	dm_remove_all
+	for file in "$WORK"/nbd/*.pid; do
+		[ -e "$file" ] || continue
+		kill -CONT -- "-$(cat "$file")" 2>/dev/null || :
+		kill -KILL -- "-$(cat "$file")" 2>/dev/null || :
+		rm "$file"
+	done
+	for file in "$WORK"/nbd/*.dev; do
+		[ ! -e "$file" ] || nbd-client -d "$(cat "$file")" >/dev/null
+	done
+	for file in "$WORK"/loop/*.dev; do
+		[ ! -e "$file" ] || losetup -d "$(cat "$file")"
+	done
+	rm -f "$WORK"/loop/* "$WORK"/nbd/*
+	module_load
+}
+
+# fresh_pool COUNT MIB [OPTION...]: start a pool p on new loop disks d0.. of MIB each; sets devs.
+# Options are those of "qbd pool create"; those that begin with "," are tags, one for each disk.
+fresh_pool() {
+	local count=$1 mib=$2 i options=() tags=()
+	shift 2
+	for i; do
+		case $i in
+		,*) tags+=("$i");;
+		*) options+=("$i");;
+		esac
+	done
+	discard_all
+	devs=()
+	for ((i = 0; i < count; i++)); do
+		loop_disk "d$i" "$mib"
+		devs+=("$REPLY")
+		tags[i]=$REPLY${tags[i]-}
+	done
+	qbd pool create p "${tags[@]}" "${options[@]}"
+	qbd pool start p
+}
+
+# volume POLICY [SIZE [OPTION...]]: make the volume p/v; POLICY as in replicas=2, ec=4+2. Sets v.
+volume() {
+	local policy=$1 size=${2:-64M}
+	shift
+	[ $# -eq 0 ] || shift
+	qbd volume create p/v --size "$size" "--${policy%%=*}" "${policy#*=}" "$@"
+	v=/dev/mapper/p-v
+}
+
+# message WORD...: to the pool p.
+message() {
+	dmsetup message p 0 "$@"
+}
+
+# pool_status FIELD: a field of the status line of the pool p; abi.h has their order.
+pool_status() {
+	local column
+	case $1 in
+	mode) column=4;;
+	health) column=5;;
+	epoch) column=6;;
+	slots) column=9;;
+	used|total) column=9;;
+	chunks) column=11;;
+	degraded) column=12;;
+	ring) column=13;;
+	checkpoints) column=14;;
+	resync) column=16;;
+	resync_chunks) column=17;;
+	resync_bytes) column=18;;
+	scrub) column=20;;
+	scrub_bad) column=22;;
+	repaired) column=23;;
+	lost) column=24;;
+	*) fail "no field $1 in the status line";;
+	esac
+	dmsetup status p | awk -v c=$column -v f="$1" '{
+		split($c, part, "/")
+		print f == "used" ? part[1] : f == "total" ? part[2] : $c
+	}'
+}
+
+# backend_field FIELD INDEX: of the answer to the message "backends".
+backend_field() {
+	local column
+	case $1 in
+	uuid) column=2;;
+	device) column=3;;
+	state) column=4;;
+	free) column=8;;
+	stale) column=9;;
+	read_errors) column=10;;
+	write_errors) column=11;;
+	csum_errors) column=12;;
+	repaired) column=13;;
+	*) fail "no field $1 of a backend";;
+	esac
+	message backends | awk -v i="$2" -v c=$column '$1 == i { print $c }'
+}
+
+# csum_errors: of all backends.
+csum_errors() {
+	message backends | awk '{ sum += $12 } END { print sum + 0 }'
+}
+
+health_is() {
+	[ "$(pool_status health)" = "$1" ]
+}
+
+# whole: nothing is missing, nothing is being rebuilt.
+whole() {
+	[[ $(pool_status health) =~ ^A+$ ]] && [ "$(pool_status degraded)" = 0 ] &&
+		[ "$(pool_status resync)" = idle ]
+}
+
+# random_file FILE MIB: different each time, fast.
+random_file() {
+	head -c "$2M" /dev/zero |
+		openssl enc -aes-128-ctr -pass "pass:$RANDOM$RANDOM" -nosalt -md md5 2>/dev/null >"$1"
+}
+
+# put FILE [OFFSET_MIB]: write a file to the volume and flush it.
+put() {
+	dd if="$1" of="$v" bs=1M seek="${2:-0}" oflag=direct conv=fsync,notrunc status=none
+}
+
+# same FILE [OFFSET_MIB]: the volume holds that, read from its backends.
+same() {
+	cmp "$1" <(dd if="$v" bs=1M skip="${2:-0}" count=$((($(stat -c %s "$1") + 1048575) >> 20)) \
+		iflag=direct status=none | head -c "$(stat -c %s "$1")") ||
+		fail "the volume does not hold what was written"
+}
+
+# restart [OPTION...]: stop and start the pool.
+restart() {
+	qbd pool stop p
+	qbd pool start p "$@"
+}
+
+# scrub_finds COUNT: a scrub finds that many bad blocks and pages.
+scrub_finds() {
+	local status=0
+	qbd scrub p --quiet >/dev/null || status=$?
+	assert_le "$status" 1 "status of scrub"
+	assert_eq "$(pool_status scrub_bad)" "$1" "number of bad blocks that scrub found"
+}
+
+# repaired: wait until the resync that runs has made the pool whole.
+repaired() {
+	wait_until "${1:-30}" whole
+}
+
+# disk_counts ARRAY: the counters of the disks in devs: reads, their sectors, writes, theirs, and
+# flushes, five words a disk. No process is made for it: what is measured lasts for moments.
+disk_counts() {
+	local -n counts=$1
+	local dev fields
+	counts=()
+	for dev in "${devs[@]}"; do
+		read -r -a fields <"/sys/class/block/${dev##*/}/stat"
+		counts+=("${fields[0]}" "${fields[2]}" "${fields[4]}" "${fields[6]}" "${fields[15]}")
+	done
+}
+
+# measure PREPARE COMMAND: run both, and count what COMMAND does to the disks in devs: sets the arrays
+# reads, read_sectors, writes, write_sectors and flushes, an element a disk. A checkpoint that comes in
+# between by itself would be counted, too, so then it is done again. PREPARE follows a checkpoint.
+measure() {
+	local before after i try checkpoints
+	for try in 1 2 3 4 5 6 7 8; do
+		message checkpoint
+		$1
+		checkpoints=$(pool_status checkpoints)
+		disk_counts before
+		$2
+		disk_counts after
+		message checkpoint
+		[ "$(pool_status checkpoints)" != $((checkpoints + 1)) ] || break
+	done
+	assert_le "$try" 7 "number of tries without a quiet moment"
+	reads=() read_sectors=() writes=() write_sectors=() flushes=()
+	for ((i = 0; i < ${#devs[@]}; i++)); do
+		reads[i]=$((after[5 * i] - before[5 * i]))
+		read_sectors[i]=$((after[5 * i + 1] - before[5 * i + 1]))
+		writes[i]=$((after[5 * i + 2] - before[5 * i + 2]))
+		write_sectors[i]=$((after[5 * i + 3] - before[5 * i + 3]))
+		flushes[i]=$((after[5 * i + 4] - before[5 * i + 4]))
+	done
+}
+
+# sum NUMBER...: sets REPLY.
+sum() {
+	local number
+	REPLY=0
+	for number; do
+		REPLY=$((REPLY + number))
+	done
+}
+
+# ring_members: the indexes of the backends that have the ring.
+ring_members() {
+	qbd examine "${devs[0]}" | sed -n 's/^ring .*members//p'
+}
