@@ -67,6 +67,12 @@ refuses_nonsense() {
 	assert_log 'gf256=avx3: no such instruction set'
 }
 
+# The runner builds it for the lane, as it does the module.
+is_built() {
+	[ -e "$TEST/gf256-test.ko" ] || fail "no $TEST/gf256-test.ko: tests/kmod/build makes it"
+}
+
+subtest gf256-is-built is_built || finish
 for unit in scalar ssse3 avx2 avx512 gfni-avx2 gfni-avx512; do
 	if "$TEST/vector-user" has "$unit"; then
 		subtest "gf256-$unit-codes-right" codes_right "$unit"
