@@ -357,6 +357,7 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 	struct qbd_geometry geometry = { .index = index };
 	struct qbd_backend *b;
 	int err = -EINVAL;
+	unsigned int i;
 	u8 uuid[16];
 
 	*error = "No such backend in this pool";
@@ -368,6 +369,13 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 	b = qbd_backend_open_empty(pool, path, error);
 	if (IS_ERR(b))
 		return PTR_ERR(b);
+	/* One holder may open a device again: that it is free was not said by that. */
+	*error = "Device is in the pool already";
+	err = -EBUSY;
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		if (i != index && pool->backend[i] && pool->backend[i]->bdev.bdev &&
+		    pool->backend[i]->bdev.bdev->bd_dev == b->bdev.bdev->bd_dev)
+			goto free;
 	*error = "Device is too small";
 	generate_random_uuid(geometry.uuid);
 	err = qbd_geometry_make(&geometry, &pool->members, bdev_nr_bytes(b->bdev.bdev));
