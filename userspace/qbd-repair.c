@@ -34,7 +34,7 @@ static int take_lock(void)
 }
 
 /* Nothing is touched in a pool that is whole. */
-static int repair(const struct live_pool *pool)
+static int repair_one(const struct live_pool *pool)
 {
 	struct repair r;
 	char text[160];
@@ -63,7 +63,7 @@ static int repair_named(const char *name)
 	int err = live_find(name, &pool);
 
 	if (!err)
-		return repair(&pool);
+		return repair_one(&pool);
 	complain("%s: %s", name, err == -ENOENT ? "is not running" : strerror(-err));
 	return QBD_FAILED;
 }
@@ -80,7 +80,7 @@ static int repair_all(void)
 		return QBD_FAILED;
 	}
 	for (i = 0; i < nr; i++) {
-		one = repair(&pools[i]);
+		one = repair_one(&pools[i]);
 		ret = one > ret ? one : ret;
 	}
 	free(pools);
@@ -97,8 +97,8 @@ int main(int argc, char **argv)
 			return QBD_USAGE;
 		puts("usage: qbd-repair [POOL...]\n"
 		     "Let backends that returned in again and rebuild what is missing, in these\n"
-		     "pools or in all that run. Exit codes: 0 whole, 1 degraded, 2 usage, "
-		     "3 failed.");
+		     "pools or in all that run.\n"
+		     "Exit codes: 0 whole, 1 degraded, 2 usage, 3 failed.");
 		return QBD_FINE;
 	}
 	for (c = optind; c < argc; c++) {

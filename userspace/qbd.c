@@ -7,21 +7,19 @@
 #include <stdio.h>
 
 static const struct verb *const verbs[] = {
-	&verb_pool_create,  &verb_pool_start,	 &verb_pool_stop,      &verb_pool_list,
-	&verb_pool_status,  &verb_volume_create, &verb_volume_list,    &verb_volume_remove,
-	&verb_volume_start, &verb_volume_stop,	 &verb_backend_fail,   &verb_backend_readd,
-	&verb_backend_replace, &verb_verify,	 &verb_scrub,	       &verb_repair,
+	&verb_pool_create,     &verb_pool_start,    &verb_pool_stop,	&verb_pool_list,
+	&verb_pool_status,     &verb_volume_create, &verb_volume_list,	&verb_volume_remove,
+	&verb_volume_start,    &verb_volume_stop,   &verb_backend_fail, &verb_backend_readd,
+	&verb_backend_replace, &verb_verify,	    &verb_scrub,	&verb_repair,
 	&verb_examine,
 };
-
-#define NR_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 static void print_help(void)
 {
 	unsigned int i;
 
 	puts("usage: qbd VERB ARGUMENT...\n");
-	for (i = 0; i < NR_VERBS; i++)
+	for (i = 0; i < ARRAY_SIZE(verbs); i++)
 		printf("  qbd %s %s\n        %s\n", verbs[i]->name, verbs[i]->synopsis,
 		       verbs[i]->help);
 	puts("\nExit codes: 0 fine, 1 degraded or something was found, 2 usage, 3 failed.\n"
@@ -52,7 +50,7 @@ static bool is_noun(const char *word)
 	size_t n = strlen(word);
 	unsigned int i;
 
-	for (i = 0; i < NR_VERBS; i++)
+	for (i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (!strncmp(verbs[i]->name, word, n) && verbs[i]->name[n] == ' ')
 			return true;
 	return false;
@@ -83,7 +81,7 @@ int main(int argc, char **argv)
 		puts("qbd " QBD_TOOL_VERSION);
 		return QBD_FINE;
 	}
-	for (i = 0; i < NR_VERBS; i++) {
+	for (i = 0; i < ARRAY_SIZE(verbs); i++) {
 		words = matches(verbs[i], argc - 1, argv + 1);
 		if (!words)
 			continue;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "replay.h"
+#include "words.h"
 
 #define DEVICE_BYTES (256ull << 20)
 
@@ -63,7 +64,7 @@ static void make_super(struct qbd_super *s)
 	s->seq = 7;
 	s->compat = 5;
 	fill_random(p->pool_uuid, 16);
-	strcpy(p->pool_name, "tank");
+	strscpy(p->pool_name, "tank", sizeof(p->pool_name));
 	p->extent_size = 4u << 20;
 	p->csum_bytes_per_slot = 56u << 10;
 	p->volume_pages = 64;
@@ -73,6 +74,7 @@ static void make_super(struct qbd_super *s)
 	for (i = 0; i < 3; i++) {
 		p->epochs[i].number = 10 - i;
 		p->epochs[i].tag = random64();
+		p->epochs[i].in = random64();
 	}
 	p->ring_generation = 4;
 	p->ring_members = 3;
@@ -80,7 +82,7 @@ static void make_super(struct qbd_super *s)
 	p->ring_first_block = 99;
 	for (i = 0; i < 3; i++) {
 		fill_random(p->members[i].uuid, 16);
-		strcpy(p->members[i].tags, "host=A ssd");
+		strscpy(p->members[i].tags, "host=A ssd", QBD_TAGS_SIZE);
 		p->members[i].state = QBD_MEMBER_IN;
 	}
 	p->members[2].state = QBD_MEMBER_OUT;
@@ -130,64 +132,64 @@ static void test_super_every_byte_counts(void **state)
 }
 
 /* One field is changed, the crc is right: what is said cannot be, and is refused. */
-#define REFUSED(field, value, err)                                           \
+#define REFUSED(place, value, err)                                           \
 	do {                                                                 \
 		qbd_super_encode(&s, raw);                                   \
-		d->field = (value);                                          \
+		(place) = (value);                                           \
 		reseal_super(raw);                                           \
 		if (qbd_super_decode(raw, DEVICE_BYTES, &t) != (err))        \
-			fail_msg(#field " = " #value " gives %d, not " #err, \
+			fail_msg(#place " = " #value " gives %d, not " #err, \
 				 qbd_super_decode(raw, DEVICE_BYTES, &t));   \
 	} while (0)
 
 static void test_super_refuses(void **state)
 {
-	static u8 raw[QBD_SUPER_SIZE] __attribute__((aligned(8)));
+	static _Alignas(8) u8 raw[QBD_SUPER_SIZE];
 	struct qbd_super_disk *d = (struct qbd_super_disk *)raw;
 	static struct qbd_super s, t;
 
 	make_super(&s);
-	REFUSED(version, cpu_to_le32(QBD_VERSION + 1), -EPROTONOSUPPORT);
-	REFUSED(incompat, cpu_to_le64(QBD_INCOMPAT_JOURNAL), -EPROTONOSUPPORT);
-	REFUSED(incompat, cpu_to_le64(1ull << 63), -EPROTONOSUPPORT);
-	REFUSED(index, cpu_to_le32(64), -EINVAL);
-	REFUSED(nr_slots, 0, -EINVAL);
-	REFUSED(nr_slots, cpu_to_le32(QBD_MAX_SLOTS + 1), -EINVAL);
-	REFUSED(nr_slots, cpu_to_le32(s.geometry.nr_slots + 1), -EINVAL);
-	REFUSED(nr_slots, cpu_to_le32(QBD_MAX_SLOTS), -EINVAL);
-	REFUSED(volume_start, 0, -EINVAL);
-	REFUSED(volume_start, cpu_to_le64(QBD_TABLES_START + 1), -EINVAL);
-	REFUSED(layer_start, cpu_to_le64(s.geometry.volume_start), -EINVAL);
-	REFUSED(slot_start, cpu_to_le64(s.geometry.layer_start + QBD_PAGE_SIZE), -EINVAL);
-	REFUSED(csum_start, cpu_to_le64(s.geometry.slot_start), -EINVAL);
-	REFUSED(ring_start, cpu_to_le64(s.geometry.csum_start), -EINVAL);
-	REFUSED(ring_start, cpu_to_le64(~0ull << 12), -EINVAL);
-	REFUSED(data_start, cpu_to_le64(s.geometry.ring_start), -EINVAL);
-	REFUSED(data_start, cpu_to_le64(1ull << 63), -ENOSPC);
-	REFUSED(extent_size, cpu_to_le32(QBD_MIN_EXTENT / 2), -EINVAL);
-	REFUSED(extent_size, cpu_to_le32(3u << 20), -EINVAL);
-	REFUSED(extent_size, cpu_to_le32(QBD_MAX_EXTENT * 2), -EINVAL);
-	REFUSED(extent_size, 0, -EINVAL);
-	REFUSED(csum_bytes_per_slot, 0, -EINVAL);
-	REFUSED(csum_bytes_per_slot, cpu_to_le32(4096), -EINVAL);
-	REFUSED(csum_bytes_per_slot, cpu_to_le32(8u << 20), -EINVAL);
-	REFUSED(volume_pages, 0, -EINVAL);
-	REFUSED(volume_pages, cpu_to_le32(4097), -EINVAL);
-	REFUSED(layer_pages, 0, -EINVAL);
-	REFUSED(layer_pages, cpu_to_le32(~0u), -EINVAL);
-	REFUSED(ring_blocks, cpu_to_le32(QBD_MIN_RING_BLOCKS - 1), -EINVAL);
-	REFUSED(ring_blocks, cpu_to_le32(QBD_MAX_RING_BLOCKS + 1), -EINVAL);
-	REFUSED(nr_epochs, 0, -EINVAL);
-	REFUSED(nr_epochs, cpu_to_le32(QBD_EPOCHS + 1), -EINVAL);
-	REFUSED(epochs[1].number, cpu_to_le32(10), -EINVAL);
-	REFUSED(ring_members, 0, -EINVAL);
-	REFUSED(ring_members, cpu_to_le64(4), -EINVAL); /* is out */
-	REFUSED(ring_members, cpu_to_le64(1ull << 63), -EINVAL);
-	REFUSED(ring_first_lsn, cpu_to_le64(1ull << 62), -EINVAL);
-	REFUSED(ring_first_block, cpu_to_le64(~0ull), -EINVAL);
-	REFUSED(members[0].state, 3, -EINVAL);
-	REFUSED(pool_name[0], '\n', -EINVAL);
-	REFUSED(members[5].tags[0], 0x7f, -EINVAL);
+	REFUSED(d->version, cpu_to_le32(QBD_VERSION + 1), -EPROTONOSUPPORT);
+	REFUSED(d->incompat, cpu_to_le64(QBD_INCOMPAT_JOURNAL), -EPROTONOSUPPORT);
+	REFUSED(d->incompat, cpu_to_le64(1ull << 63), -EPROTONOSUPPORT);
+	REFUSED(d->index, cpu_to_le32(64), -EINVAL);
+	REFUSED(d->nr_slots, 0, -EINVAL);
+	REFUSED(d->nr_slots, cpu_to_le32(QBD_MAX_SLOTS + 1), -EINVAL);
+	REFUSED(d->nr_slots, cpu_to_le32(s.geometry.nr_slots + 1), -EINVAL);
+	REFUSED(d->nr_slots, cpu_to_le32(QBD_MAX_SLOTS), -EINVAL);
+	REFUSED(d->volume_start, 0, -EINVAL);
+	REFUSED(d->volume_start, cpu_to_le64(QBD_TABLES_START + 1), -EINVAL);
+	REFUSED(d->layer_start, cpu_to_le64(s.geometry.volume_start), -EINVAL);
+	REFUSED(d->slot_start, cpu_to_le64(s.geometry.layer_start + QBD_PAGE_SIZE), -EINVAL);
+	REFUSED(d->csum_start, cpu_to_le64(s.geometry.slot_start), -EINVAL);
+	REFUSED(d->ring_start, cpu_to_le64(s.geometry.csum_start), -EINVAL);
+	REFUSED(d->ring_start, cpu_to_le64(~0ull << 12), -EINVAL);
+	REFUSED(d->data_start, cpu_to_le64(s.geometry.ring_start), -EINVAL);
+	REFUSED(d->data_start, cpu_to_le64(1ull << 63), -ENOSPC);
+	REFUSED(d->extent_size, cpu_to_le32(QBD_MIN_EXTENT / 2), -EINVAL);
+	REFUSED(d->extent_size, cpu_to_le32(3u << 20), -EINVAL);
+	REFUSED(d->extent_size, cpu_to_le32(QBD_MAX_EXTENT * 2), -EINVAL);
+	REFUSED(d->extent_size, 0, -EINVAL);
+	REFUSED(d->csum_bytes_per_slot, 0, -EINVAL);
+	REFUSED(d->csum_bytes_per_slot, cpu_to_le32(4096), -EINVAL);
+	REFUSED(d->csum_bytes_per_slot, cpu_to_le32(8u << 20), -EINVAL);
+	REFUSED(d->volume_pages, 0, -EINVAL);
+	REFUSED(d->volume_pages, cpu_to_le32(4097), -EINVAL);
+	REFUSED(d->layer_pages, 0, -EINVAL);
+	REFUSED(d->layer_pages, cpu_to_le32(~0u), -EINVAL);
+	REFUSED(d->ring_blocks, cpu_to_le32(QBD_MIN_RING_BLOCKS - 1), -EINVAL);
+	REFUSED(d->ring_blocks, cpu_to_le32(QBD_MAX_RING_BLOCKS + 1), -EINVAL);
+	REFUSED(d->nr_epochs, 0, -EINVAL);
+	REFUSED(d->nr_epochs, cpu_to_le32(QBD_EPOCHS + 1), -EINVAL);
+	REFUSED(d->epochs[1].number, cpu_to_le32(10), -EINVAL);
+	REFUSED(d->ring_members, 0, -EINVAL);
+	REFUSED(d->ring_members, cpu_to_le64(4), -EINVAL); /* is out */
+	REFUSED(d->ring_members, cpu_to_le64(1ull << 63), -EINVAL);
+	REFUSED(d->ring_first_lsn, cpu_to_le64(1ull << 62), -EINVAL);
+	REFUSED(d->ring_first_block, cpu_to_le64(~0ull), -EINVAL);
+	REFUSED(d->members[0].state, 3, -EINVAL);
+	REFUSED(d->pool_name[0], '\n', -EINVAL);
+	REFUSED(d->members[5].tags[0], 0x7f, -EINVAL);
 
 	/* A string that does not end in its field. */
 	qbd_super_encode(&s, raw);
@@ -199,7 +201,7 @@ static void test_super_refuses(void **state)
 /* Random damage that is sealed again: what is believed lies inside the device. */
 static void test_super_random_damage(void **state)
 {
-	static u8 raw[QBD_SUPER_SIZE] __attribute__((aligned(8)));
+	static _Alignas(8) u8 raw[QBD_SUPER_SIZE];
 	static struct qbd_super s, t;
 	unsigned int round, believed = 0, i;
 
@@ -214,8 +216,7 @@ static void test_super_random_damage(void **state)
 		believed++;
 		assert_true(t.geometry.index < QBD_MAX_BACKENDS);
 		assert_true(t.pool.nr_epochs && t.pool.nr_epochs <= QBD_EPOCHS);
-		assert_true(t.geometry.data_start +
-				    (u64)t.geometry.nr_slots * t.pool.extent_size <=
+		assert_true(t.geometry.data_start + (u64)t.geometry.nr_slots * t.pool.extent_size <=
 			    DEVICE_BYTES);
 		assert_true(t.geometry.ring_start + (u64)t.pool.ring_blocks * QBD_PAGE_SIZE <=
 			    t.geometry.data_start);
@@ -347,11 +348,20 @@ static void test_entries(void **state)
 	static u8 page[QBD_PAGE_PAYLOAD];
 	struct qbd_slot slot = { 3, 4, 5, 0x8000000000000001ull, 6, 19, QBD_SLOT_REBUILD, 1 };
 	struct qbd_slot slot2;
-	struct qbd_volume_entry v = { .number = 9, .state = QBD_LIVE, .top_layer = 9,
-				      .sectors = 2048, .policy = { QBD_EC, 4, 2, 12 },
-				      .name = "vol", .tag = "ssd" }, v2;
-	struct qbd_layer_entry l = { .number = 9, .state = QBD_LIVE, .volume = 9,
-				     .sectors = 2048, .policy = { QBD_EC, 4, 2, 12 } }, l2;
+	struct qbd_volume_entry v = { .number = 9,
+				      .state = QBD_LIVE,
+				      .top_layer = 9,
+				      .sectors = 2048,
+				      .policy = { QBD_EC, 4, 2, 12 },
+				      .name = "vol",
+				      .tag = "ssd" },
+				v2;
+	struct qbd_layer_entry l = { .number = 9,
+				     .state = QBD_LIVE,
+				     .volume = 9,
+				     .sectors = 2048,
+				     .policy = { QBD_EC, 4, 2, 12 } },
+			       l2;
 
 	qbd_slot_put(page, QBD_SLOTS_PER_PAGE - 1, &slot);
 	qbd_slot_get(page, QBD_SLOTS_PER_PAGE - 1, &slot2);
@@ -435,8 +445,8 @@ static void test_seeds(void **state)
 
 static void record_round_trip(const struct qbd_record *r, unsigned int size)
 {
-	static u8 raw[QBD_MAX_RECORD] __attribute__((aligned(8)));
-	static u8 again[QBD_MAX_RECORD] __attribute__((aligned(8)));
+	static _Alignas(8) u8 raw[QBD_MAX_RECORD];
+	static _Alignas(8) u8 again[QBD_MAX_RECORD];
 	struct qbd_record got;
 	unsigned int n;
 
@@ -459,7 +469,7 @@ static void record_round_trip(const struct qbd_record *r, unsigned int size)
 
 static void test_records(void **state)
 {
-	static u8 raw[QBD_MAX_RECORD] __attribute__((aligned(8)));
+	static _Alignas(8) u8 raw[QBD_MAX_RECORD];
 	static __le32 values[QBD_MAX_CSUM_RUN];
 	struct qbd_record r, got;
 	struct qbd_slot slot;
@@ -519,15 +529,20 @@ static void test_records(void **state)
 	memset(&r, 0, sizeof(r));
 	r.type = QBD_RECORD_VOLUME;
 	r.index = 12;
-	r.volume = (struct qbd_volume_entry){ .number = 9, .state = QBD_LIVE, .top_layer = 9,
-					      .sectors = 8, .policy = { QBD_REPLICAS, 1, 2, 13 },
+	r.volume = (struct qbd_volume_entry){ .number = 9,
+					      .state = QBD_LIVE,
+					      .top_layer = 9,
+					      .sectors = 8,
+					      .policy = { QBD_REPLICAS, 1, 2, 13 },
 					      .name = "v" };
 	record_round_trip(&r, 272);
 
 	memset(&r, 0, sizeof(r));
 	r.type = QBD_RECORD_LAYER;
 	r.index = 12;
-	r.layer_entry = (struct qbd_layer_entry){ .number = 9, .state = QBD_LIVE, .volume = 9,
+	r.layer_entry = (struct qbd_layer_entry){ .number = 9,
+						  .state = QBD_LIVE,
+						  .volume = 9,
 						  .sectors = 8,
 						  .policy = { QBD_REPLICAS, 1, 2, 13 } };
 	record_round_trip(&r, 144);
@@ -540,26 +555,26 @@ static void test_records(void **state)
 
 static void test_records_refused(void **state)
 {
-	u8 raw[64] __attribute__((aligned(8)));
+	_Alignas(8) u8 raw[64];
 	struct qbd_chunk_record_disk *d = (struct qbd_chunk_record_disk *)raw;
 	struct qbd_record r = { .type = QBD_RECORD_CHUNK, .layer = 1, .nr_legs = 1 }, got;
 	unsigned int type;
 
-#define CHUNK_REFUSED(field, value)                                     \
+#define CHUNK_REFUSED(place, value)                                     \
 	do {                                                            \
 		qbd_record_encode(&r, raw);                             \
 		assert_int_equal(qbd_record_decode(raw, 48, &got), 48); \
-		d->field = (value);                                     \
+		(place) = (value);                                      \
 		assert_true(qbd_record_decode(raw, 48, &got) < 0);      \
 	} while (0)
-	CHUNK_REFUSED(layer, 0);
-	CHUNK_REFUSED(nr_legs, 2);
-	CHUNK_REFUSED(nr_legs, 0);
-	CHUNK_REFUSED(nr_legs, 255);
-	CHUNK_REFUSED(legs[0].backend, 64);
-	CHUNK_REFUSED(legs[0].leg, QBD_MAX_LEGS);
-	CHUNK_REFUSED(legs[0].state, 3);
-	CHUNK_REFUSED(legs[0].slot, cpu_to_le32(QBD_MAX_SLOTS));
+	CHUNK_REFUSED(d->layer, 0);
+	CHUNK_REFUSED(d->nr_legs, 2);
+	CHUNK_REFUSED(d->nr_legs, 0);
+	CHUNK_REFUSED(d->nr_legs, 255);
+	CHUNK_REFUSED(d->legs[0].backend, 64);
+	CHUNK_REFUSED(d->legs[0].leg, QBD_MAX_LEGS);
+	CHUNK_REFUSED(d->legs[0].state, 3);
+	CHUNK_REFUSED(d->legs[0].slot, cpu_to_le32(QBD_MAX_SLOTS));
 
 	/* Reserved types and those of no version: what is not known is not passed over. */
 	memset(raw, 0, sizeof(raw));
@@ -573,10 +588,15 @@ static void test_records_refused(void **state)
 
 static void test_ring_blocks(void **state)
 {
-	static u8 raw[QBD_PAGE_SIZE] __attribute__((aligned(8)));
-	struct qbd_ring_block b = { .generation = 2, .number = 10, .tail = 4, .first_lsn = 50,
-				    .nr_records = 3, .used = 100, .batch_index = 1 };
-	struct qbd_ring_block got;
+	static _Alignas(8) u8 raw[QBD_PAGE_SIZE];
+	struct qbd_ring_block b = { .generation = 2,
+				    .number = 10,
+				    .tail = 4,
+				    .first_lsn = 50,
+				    .nr_records = 3,
+				    .used = 100,
+				    .batch_index = 1 };
+	struct qbd_ring_block bad, got;
 	u8 uuid[16] = { 7 }, other[16] = { 8 };
 	unsigned int i;
 
@@ -590,18 +610,18 @@ static void test_ring_blocks(void **state)
 		assert_int_equal(qbd_ring_block_check(raw, uuid, &got), -EILSEQ);
 		raw[i] ^= 1;
 	}
-#define BLOCK_REFUSED(field, value)                                              \
-	do {                                                                     \
-		struct qbd_ring_block bad = b;                                   \
-		bad.field = (value);                                             \
-		qbd_ring_block_seal(raw, uuid, &bad);                            \
+#define BLOCK_REFUSED(place, value)                                               \
+	do {                                                                      \
+		bad = b;                                                          \
+		(place) = (value);                                                \
+		qbd_ring_block_seal(raw, uuid, &bad);                             \
 		assert_int_equal(qbd_ring_block_check(raw, uuid, &got), -EILSEQ); \
 	} while (0)
-	BLOCK_REFUSED(tail, 11);
-	BLOCK_REFUSED(batch_index, 7);
-	BLOCK_REFUSED(batch_index, ~0u);
-	BLOCK_REFUSED(number, 1ull << 62);
-	BLOCK_REFUSED(first_lsn, ~0ull);
+	BLOCK_REFUSED(bad.tail, 11);
+	BLOCK_REFUSED(bad.batch_index, 7);
+	BLOCK_REFUSED(bad.batch_index, ~0u);
+	BLOCK_REFUSED(bad.number, 1ull << 62);
+	BLOCK_REFUSED(bad.first_lsn, ~0ull);
 }
 
 /* Random bytes behind a right crc: read or refused, never out of bounds. */

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "replay.h"
+#include "words.h"
 
 #define BLOCKS 16
 #define MEMBERS 3
@@ -49,11 +50,15 @@ static int setup(void **state)
 static void put(unsigned int members, u64 number, u64 tail, u64 first_lsn, unsigned int n,
 		u32 batch_index)
 {
-	u8 raw[QBD_PAGE_SIZE] __attribute__((aligned(8)));
+	_Alignas(8) u8 raw[QBD_PAGE_SIZE];
 	struct qbd_ring_disk *d = (struct qbd_ring_disk *)raw;
 	struct qbd_ring_block b = {
-		.generation = replay.generation, .number = number, .tail = tail,
-		.first_lsn = first_lsn, .nr_records = n, .batch_index = batch_index,
+		.generation = replay.generation,
+		.number = number,
+		.tail = tail,
+		.first_lsn = first_lsn,
+		.nr_records = n,
+		.batch_index = batch_index,
 	};
 	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
 	unsigned int i;
@@ -83,7 +88,9 @@ static int find(unsigned int members)
 	unsigned int i, j;
 
 	memset(places, 0, sizeof(places));
-	replay.first = replay.last = replay.next_lsn = 0;
+	replay.first = 0;
+	replay.last = 0;
+	replay.next_lsn = 0;
 	for (i = 0; i < MEMBERS; i++)
 		for (j = 0; members & 1u << i && j < BLOCKS; j++)
 			qbd_replay_note(&replay, j, rings[i][j], i);
@@ -109,8 +116,8 @@ static u64 walk(void)
 	for (number = replay.first; number <= replay.last; number++) {
 		p = &places[number % BLOCKS];
 		assert_int_equal(qbd_replay_block(&replay, number,
-						  rings[p->member][number % BLOCKS],
-						  next_record, &lsn),
+						  rings[p->member][number % BLOCKS], next_record,
+						  &lsn),
 				 0);
 	}
 	assert_int_equal(lsn, replay.next_lsn);
@@ -347,8 +354,12 @@ static void test_random_crashes(void **state)
 
 	for (life = 0; life < 1000; life++) {
 		memset(rings, 0, sizeof(rings));
-		number = tail = tail_on_disk = acked = 0;
-		lsn = acked_lsn = 1;
+		number = 0;
+		tail = 0;
+		tail_on_disk = 0;
+		acked = 0;
+		lsn = 1;
+		acked_lsn = 1;
 		batches = 1 + random64() % 30;
 		for (batch = 0; batch < batches; batch++) {
 			bool last = batch + 1 == batches;
@@ -419,9 +430,9 @@ static void test_random_damage(void **state)
 		assert_true(replay.last - replay.first < BLOCKS);
 		for (lsn = replay.first; lsn <= replay.last; lsn++) {
 			u64 never = 0;
-			int err = qbd_replay_block(
-				&replay, lsn, rings[places[lsn % BLOCKS].member][lsn % BLOCKS],
-				stop_at, &never);
+			int err = qbd_replay_block(&replay, lsn,
+						   rings[places[lsn % BLOCKS].member][lsn % BLOCKS],
+						   stop_at, &never);
 
 			assert_true(!err || err == -EILSEQ || err == -ECANCELED);
 		}

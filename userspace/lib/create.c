@@ -74,8 +74,7 @@ static u64 choose_ring(const struct create_backend *backends, unsigned int nr)
 				continue;
 			shared = 0;
 			for (j = 0; j < nr; j++)
-				if ((members & BIT_ULL(j)) &&
-				    same_host(&backends[i], &backends[j]))
+				if ((members & BIT_ULL(j)) && same_host(&backends[i], &backends[j]))
 					shared++;
 			if (shared < fewest) {
 				fewest = shared;
@@ -95,9 +94,8 @@ static u64 choose_ring(const struct create_backend *backends, unsigned int nr)
  * Return: 0; -EINVAL when the checksum area cannot be that large; -ENOSPC when
  * not one extent fits on a backend; -EIO without random numbers.
  */
-int create_plan(struct qbd_super *supers, const char *name,
-		const struct create_backend *backends, unsigned int nr,
-		const struct create_options *options, unsigned int *small)
+int create_plan(struct qbd_super *supers, const char *name, const struct create_backend *backends,
+		unsigned int nr, const struct create_options *options, unsigned int *small)
 {
 	const struct qbd_policy widest = { QBD_EC, 4, 2, 12 };
 	struct qbd_membership *pool = &supers[0].pool;
@@ -108,12 +106,11 @@ int create_plan(struct qbd_super *supers, const char *name,
 		if (backends[i].device.bytes < smallest)
 			smallest = backends[i].device.bytes;
 	uuid_generate_random(pool->pool_uuid);
-	strncpy(pool->pool_name, name, sizeof(pool->pool_name) - 1);
+	strscpy(pool->pool_name, name, sizeof(pool->pool_name));
 	pool->extent_size = options->extent_size;
 	pool->csum_bytes_per_slot = options->csum_bytes_per_slot;
 	if (!pool->csum_bytes_per_slot)
-		pool->csum_bytes_per_slot = qbd_csum_table_bytes(&widest,
-								 pool->extent_size);
+		pool->csum_bytes_per_slot = qbd_csum_table_bytes(&widest, pool->extent_size);
 	if (pool->csum_bytes_per_slot % QBD_PAGE_PLACES ||
 	    pool->csum_bytes_per_slot > pool->extent_size)
 		return -EINVAL;
@@ -131,6 +128,7 @@ int create_plan(struct qbd_super *supers, const char *name,
 		uuid_generate_random(pool->members[i].uuid);
 		memcpy(pool->members[i].tags, backends[i].tags, QBD_TAGS_SIZE);
 		pool->members[i].state = QBD_MEMBER_IN;
+		pool->epochs[0].in |= BIT_ULL(i);
 		pool->epochs[0].in |= BIT_ULL(i);
 	}
 	for (i = 0; i < nr; i++) {
@@ -211,8 +209,8 @@ int create_tables(const struct qbd_device *device, const struct qbd_super *super
 		err = write_pages(device, g->uuid, QBD_PAGE_VOLUME, g->volume_start,
 				  p->volume_pages, buffer);
 	if (!err)
-		err = write_pages(device, g->uuid, QBD_PAGE_LAYER, g->layer_start,
-				  p->layer_pages, buffer);
+		err = write_pages(device, g->uuid, QBD_PAGE_LAYER, g->layer_start, p->layer_pages,
+				  buffer);
 	if (!err)
 		err = write_pages(device, g->uuid, QBD_PAGE_SLOT, g->slot_start,
 				  DIV_ROUND_UP(g->nr_slots, QBD_SLOTS_PER_PAGE), buffer);

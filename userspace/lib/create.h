@@ -18,9 +18,8 @@ struct create_options {
 };
 
 u64 create_min_bytes(void);
-int create_plan(struct qbd_super *supers, const char *name,
-		const struct create_backend *backends, unsigned int nr,
-		const struct create_options *options, unsigned int *small);
+int create_plan(struct qbd_super *supers, const char *name, const struct create_backend *backends,
+		unsigned int nr, const struct create_options *options, unsigned int *small);
 int create_tables(const struct qbd_device *device, const struct qbd_super *super);
 int create_super(const struct qbd_device *device, const struct qbd_super *super);
 

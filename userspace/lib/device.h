@@ -11,7 +11,7 @@
 #include <qbd/format.h>
 #include <sys/types.h>
 
-#define DEVICE_CHUNK (1u << 20) /* bytes of one large read or write */
+#define DEVICE_CHUNK 1048576u /* bytes of one large read or write */
 
 struct qbd_device {
 	char *path;

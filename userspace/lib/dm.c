@@ -8,8 +8,8 @@
 #include <sys/sysmacros.h>
 
 /* The library talks on its own; one line of ours, with the errno, says it all. */
-static void be_silent(int level, const char *file, int line, int errno_or_class,
-		      const char *format, ...)
+static void be_silent(int level, const char *file, int line, int errno_or_class, const char *format,
+		      ...)
 {
 }
 
@@ -38,9 +38,9 @@ static struct dm_task *new_task(int type, const char *name)
 }
 
 /* Run it and, when udev is there, wait until the node is. */
-static int run_with_udev(struct dm_task *task, uint16_t flags)
+static int run_with_udev(struct dm_task *task, u16 flags)
 {
-	uint32_t cookie = 0;
+	u32 cookie = 0;
 	int err = 0;
 
 	if (!dm_task_set_cookie(task, &cookie, flags))
@@ -136,7 +136,7 @@ void dm_entries_free(struct dm_entry *entries, unsigned int nr)
 int dm_create(const struct dm_table *table)
 {
 	struct dm_task *task = new_task(DM_DEVICE_CREATE, table->name);
-	uint16_t flags = 0;
+	u16 flags = 0;
 	int err;
 
 	if (!task)
@@ -144,8 +144,7 @@ int dm_create(const struct dm_table *table)
 	if (table->private)
 		flags = DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG |
 			DM_UDEV_DISABLE_OTHER_RULES_FLAG;
-	if (!dm_task_set_uuid(task, table->uuid) ||
-	    (table->read_only && !dm_task_set_ro(task)) ||
+	if (!dm_task_set_uuid(task, table->uuid) || (table->read_only && !dm_task_set_ro(task)) ||
 	    !dm_task_add_target(task, 0, table->sectors, table->target, table->params))
 		err = -EINVAL;
 	else

@@ -56,8 +56,7 @@ struct table {
 	struct qbd_layer_entry *layers;
 };
 
-static void table_page(void *context, const void *page, const struct qbd_page_id *id,
-		       u64 number)
+static void table_page(void *context, const void *page, const struct qbd_page_id *id, u64 number)
 {
 	struct table *t = context;
 	unsigned int i;
@@ -83,12 +82,7 @@ static void add_override(struct qbd_image *image, u64 lsn, const struct qbd_reco
 {
 	struct image_override *o;
 
-	/* The array doubles whenever its length is a power of two. */
-	if (!(image->nr_overrides & (image->nr_overrides - 1)))
-		image->overrides = need(
-			realloc(image->overrides,
-				(image->nr_overrides ? 2 * image->nr_overrides : 1) *
-					sizeof(*o)));
+	image->overrides = grow(image->overrides, image->nr_overrides, sizeof(*o));
 	o = &image->overrides[image->nr_overrides++];
 	o->lsn = lsn;
 	o->leg.slot = r->legs[i].slot;
@@ -217,17 +211,13 @@ struct slots {
 	size_t next; /* override */
 };
 
-static void add_leg(struct qbd_image *image, const struct qbd_slot *entry, u8 backend,
-		    u32 slot)
+static void add_leg(struct qbd_image *image, const struct qbd_slot *entry, u8 backend, u32 slot)
 {
 	struct image_leg *leg;
 
 	if (entry->state == QBD_SLOT_FREE)
 		return;
-	if (!(image->nr_legs & (image->nr_legs - 1)))
-		image->legs = need(realloc(image->legs,
-					   (image->nr_legs ? 2 * image->nr_legs : 1) *
-						   sizeof(*leg)));
+	image->legs = grow(image->legs, image->nr_legs, sizeof(*leg));
 	leg = &image->legs[image->nr_legs++];
 	leg->entry = *entry;
 	leg->backend = backend;
@@ -235,8 +225,7 @@ static void add_leg(struct qbd_image *image, const struct qbd_slot *entry, u8 ba
 }
 
 /* Pages come in the order of slots, as the overrides of a backend do. */
-static void slot_page(void *context, const void *page, const struct qbd_page_id *id,
-		      u64 number)
+static void slot_page(void *context, const void *page, const struct qbd_page_id *id, u64 number)
 {
 	struct slots *s = context;
 	const struct image_override *o;
@@ -278,10 +267,9 @@ void image_load_slots(struct qbd_image *image)
 		s.backend = i;
 		if (m->standing == IMAGE_IN) {
 			s.nr_slots = m->found->super.geometry.nr_slots;
-			image_read_pages(m, QBD_PAGE_SLOT,
-					 m->found->super.geometry.slot_start,
-					 DIV_ROUND_UP(s.nr_slots, QBD_SLOTS_PER_PAGE),
-					 slot_page, &s);
+			image_read_pages(m, QBD_PAGE_SLOT, m->found->super.geometry.slot_start,
+					 DIV_ROUND_UP(s.nr_slots, QBD_SLOTS_PER_PAGE), slot_page,
+					 &s);
 		}
 		for (; s.next < image->nr_overrides; s.next++) {
 			o = &image->overrides[s.next];

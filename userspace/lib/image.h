@@ -15,14 +15,15 @@
 #define QBD_IMAGE_H
 
 #include "device.h"
+#include "history.h"
 #include "scan.h"
 #include "replay.h"
 
 enum image_standing {
 	IMAGE_NONE = 0, /* no such backend */
-	IMAGE_IN,	/* in, and here */
-	IMAGE_MISSING,	/* in, and not here */
-	IMAGE_OUT,	/* out; its device may be here */
+	IMAGE_IN, /* in, and here */
+	IMAGE_MISSING, /* in, and not here */
+	IMAGE_OUT, /* out; its device may be here */
 	IMAGE_DIVERGED, /* went on without the others */
 };
 
@@ -31,7 +32,7 @@ struct image_member {
 	const struct qbd_found *found; /* its device; NULL: not here */
 	struct qbd_device device;
 	const char *trouble; /* why a device that is here cannot be used */
-	u64 bad_pages;	     /* metadata pages with no valid place */
+	u64 bad_pages; /* metadata pages with no valid place */
 };
 
 /* A slot that is not free: a leg of a chunk. */
@@ -50,7 +51,7 @@ struct image_override {
 struct qbd_image {
 	const struct qbd_super *newest;
 	struct image_member members[QBD_MAX_BACKENDS];
-	bool diverged;	       /* two histories that do not know each other */
+	u64 diverged; /* two histories that do not know each other */
 	unsigned int nr_strangers; /* devices of this pool that are no members now */
 
 	struct qbd_volume_entry *volumes;
@@ -60,7 +61,7 @@ struct qbd_image {
 	u64 bad_tables; /* volume and layer pages that no member has */
 
 	struct qbd_replay replay;
-	int ring_error;	 /* 0, -ENODATA: empty, else as qbd_replay_find() */
+	int ring_error; /* 0, -ENODATA: empty, else as qbd_replay_find() */
 	u64 nr_records;
 
 	struct image_override *overrides;
@@ -76,7 +77,7 @@ typedef int image_record_fn(void *context, u64 lsn, const struct qbd_record *rec
 typedef void image_page_fn(void *context, const void *page, const struct qbd_page_id *id,
 			   u64 number);
 
-int image_assemble(struct qbd_image *image, const struct qbd_scan *scan, const u64 *history);
+int image_assemble(struct qbd_image *image, const struct qbd_scan *scan, u64 force);
 void image_read_pages(struct image_member *member, u32 type, u64 start, u64 nr_pages,
 		      image_page_fn *fn, void *context);
 void image_load_tables(struct qbd_image *image);

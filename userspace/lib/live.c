@@ -21,10 +21,9 @@ bool live_parse_status(const char *line, struct live_status *s)
 
 	memset(s, 0, sizeof(*s));
 	if (sscanf(line,
-		   "%15s %64s %u:%16s %36s %llu %llu/%llu %llu %llu %llu %llu/%llu %llu "
-		   "resync %15s %llu/%llu %llu scrub %15s %llu/%llu %llu %llu %llu",
-		   s->mode, s->health, &epoch, s->tag, s->uuid, &v[0], &v[1], &v[2], &v[3],
-		   &v[4], &v[5], &v[6], &v[7], &v[8], s->resync.state, &v[9], &v[10], &v[11],
+		   "%15s %64s %u:%16s %36s %llu %llu/%llu %llu %llu %llu %llu/%llu %llu resync %15s %llu/%llu %llu scrub %15s %llu/%llu %llu %llu %llu",
+		   s->mode, s->health, &epoch, s->tag, s->uuid, &v[0], &v[1], &v[2], &v[3], &v[4],
+		   &v[5], &v[6], &v[7], &v[8], s->resync.state, &v[9], &v[10], &v[11],
 		   s->scrub.state, &v[12], &v[13], &v[14], &v[15], &v[16]) != 24)
 		return false;
 	s->epoch = epoch;
@@ -55,15 +54,16 @@ bool live_parse_backend(const char *line, struct live_backend *b)
 {
 	unsigned long long v[7];
 	unsigned int index, suspect, out_epoch, ma, mi;
-	char device[32], state[8], suspect_text[8];
+	char device[32], state[8];
 	int n = -1;
 
 	memset(b, 0, sizeof(*b));
-	if (sscanf(line, "%u %36s %31s %7s %7s %u %llu %llu %llu %llu %llu %llu %llu %n", &index,
-		   b->uuid, device, state, suspect_text, &out_epoch, &v[0], &v[1], &v[2],
-		   &v[3], &v[4], &v[5], &v[6], &n) != 13 || n < 0)
+	if (sscanf(line, "%u %36s %31s %7s %u %u %llu %llu %llu %llu %llu %llu %llu %n", &index,
+		   b->uuid, device, state, &suspect, &out_epoch, &v[0], &v[1], &v[2], &v[3], &v[4],
+		   &v[5], &v[6], &n) != 13 ||
+	    n < 0)
 		return false;
-	if (index >= QBD_MAX_BACKENDS || sscanf(suspect_text, "%u", &suspect) != 1)
+	if (index >= QBD_MAX_BACKENDS)
 		return false;
 	if (sscanf(device, "%u:%u", &ma, &mi) == 2)
 		b->rdev = makedev(ma, mi);
@@ -94,7 +94,8 @@ bool live_parse_volume(const char *line, struct live_volume *v)
 
 	memset(v, 0, sizeof(*v));
 	if (sscanf(line, "%u %63s %15s %llu %31s %u %63s", &number, v->name, state, &sectors,
-		   policy, &block_size, v->tag) != 7 || !parse_policy(policy, &v->policy))
+		   policy, &block_size, v->tag) != 7 ||
+	    !parse_policy(policy, &v->policy))
 		return false;
 	v->number = number;
 	v->deleting = strcmp(state, "live") != 0;
@@ -114,8 +115,8 @@ bool live_parse_verify(const char *line, struct verify_volume *v)
 	unsigned int number, losses;
 
 	memset(v, 0, sizeof(*v));
-	if (sscanf(line, "%u %63s %llu %llu %llu %llu %u", &number, v->name, &n[0], &n[1],
-		   &n[2], &n[3], &losses) != 7)
+	if (sscanf(line, "%u %63s %llu %llu %llu %llu %u", &number, v->name, &n[0], &n[1], &n[2],
+		   &n[3], &losses) != 7)
 		return false;
 	v->number = number;
 	v->whole = n[0];
@@ -223,13 +224,14 @@ static int read_lines(const struct live_pool *pool, const char *message,
 
 	while (more) {
 		more = false;
-		err = from ? live_message(pool, &reply, "%s %u", message, from) :
-			     live_message(pool, &reply, "%s", message);
+		err = from ? live_message(pool, &reply, "%s %u", message, from)
+			   : live_message(pool, &reply, "%s", message);
 		if (err)
 			return err;
 		rest = reply;
 		while (rest && (line = strsep(&rest, "\n"))) {
-			if (sscanf(line, "more %u", &next) == 1) {
+			if (!strncmp(line, "more ", 5)) {
+				next = strtoul(line + 5, NULL, 10);
 				more = next > from;
 				from = next;
 			} else if (*line && !line_fn(context, line)) {
@@ -260,8 +262,7 @@ static bool backend_line(void *context, const char *line)
  * live_backends - all members of a pool
  * @backends: to be freed, also after an error
  */
-int live_backends(const struct live_pool *pool, struct live_backend **backends,
-		  unsigned int *nr)
+int live_backends(const struct live_pool *pool, struct live_backend **backends, unsigned int *nr)
 {
 	struct backend_list list = {};
 	int err = read_lines(pool, "backends", backend_line, &list);
@@ -288,8 +289,7 @@ static bool volume_line(void *context, const char *line)
  * live_volumes - all volumes of a pool
  * @volumes: to be freed, also after an error
  */
-int live_volumes(const struct live_pool *pool, struct live_volume **volumes,
-		 unsigned int *nr)
+int live_volumes(const struct live_pool *pool, struct live_volume **volumes, unsigned int *nr)
 {
 	struct volume_list list = {};
 	int err = read_lines(pool, "volumes", volume_line, &list);

@@ -6,6 +6,7 @@
 #define QBD_LIVE_H
 
 #include "dm.h"
+#include "words.h"
 #include "verify.h"
 
 struct live_backend {
@@ -37,7 +38,7 @@ struct live_volume {
 
 struct live_job {
 	char state[16]; /* idle, running, stopped */
-	u64 done;	/* chunks */
+	u64 done; /* chunks */
 	u64 total;
 	u64 count; /* resync: bytes written; scrub: bad blocks found */
 };
@@ -66,13 +67,11 @@ int live_pools(struct live_pool **pools, unsigned int *nr);
 int live_find(const char *name, struct live_pool *pool);
 int live_read_status(const char *name, struct live_status *status);
 bool live_parse_status(const char *line, struct live_status *status);
-int live_backends(const struct live_pool *pool, struct live_backend **backends,
-		  unsigned int *nr);
-int live_volumes(const struct live_pool *pool, struct live_volume **volumes,
-		 unsigned int *nr);
+int live_backends(const struct live_pool *pool, struct live_backend **backends, unsigned int *nr);
+int live_volumes(const struct live_pool *pool, struct live_volume **volumes, unsigned int *nr);
 int live_verify(const struct live_pool *pool, struct verify *verify);
 int live_message(const struct live_pool *pool, char **reply, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+	__printf(3, 4);
 bool live_parse_backend(const char *line, struct live_backend *backend);
 bool live_parse_volume(const char *line, struct live_volume *volume);
 bool live_parse_verify(const char *line, struct verify_volume *volume);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pools.h"
-#include "history.h"
 #include "report.h"
 
 #include <stdlib.h>
@@ -33,14 +32,15 @@ void pools_group(const struct qbd_scan *scan, struct pools *pools)
 		if (scan->found[i].error || scan->found[i].shadowed)
 			continue;
 		group = group_of(pools, scan->found[i].super.pool.pool_uuid);
-		group->found = need(realloc(group->found,
-					    (group->nr + 1) * sizeof(*group->found)));
+		group->found = need(realloc(group->found, (group->nr + 1) * sizeof(*group->found)));
 		group->found[group->nr++] = scan->found[i];
 	}
 }
 
 /**
- * pools_super - the newest superblock of a group
+ * pools_super - the superblock of a group with the highest epoch
+ *
+ * For names and counts; which history stands is for image_assemble() to say.
  */
 const struct qbd_super *pools_super(const struct qbd_scan *group)
 {
@@ -48,7 +48,7 @@ const struct qbd_super *pools_super(const struct qbd_scan *group)
 	unsigned int i;
 
 	for (i = 1; i < group->nr; i++)
-		if (history_newer(&group->found[i].super, newest))
+		if (group->found[i].super.pool.epochs[0].number > newest->pool.epochs[0].number)
 			newest = &group->found[i].super;
 	return newest;
 }

@@ -13,7 +13,7 @@ enum progress_job {
 };
 
 int progress_run(const struct live_pool *pool, enum progress_job job, bool quiet,
-		  struct live_status *last);
+		 struct live_status *last);
 void progress_line(enum progress_job job, const struct live_job *state, double seconds,
 		   u64 done_before, u64 count_before, char *line, size_t size);
 

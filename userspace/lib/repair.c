@@ -26,8 +26,7 @@ static const struct qbd_found *find_device(const struct qbd_scan *scan,
 			continue;
 		uuid_unparse_lower(f->super.geometry.uuid, uuid);
 		uuid_unparse_lower(f->super.pool.pool_uuid, pool_uuid);
-		if (!strcasecmp(uuid, backend->uuid) &&
-		    !strcasecmp(pool_uuid, pool->status.uuid))
+		if (!strcasecmp(uuid, backend->uuid) && !strcasecmp(pool_uuid, pool->status.uuid))
 			return f;
 	}
 	return NULL;
@@ -127,10 +126,10 @@ int repair_pool(const struct live_pool *pool, bool wait, bool quiet, struct repa
  */
 void repair_sentence(const struct repair *repair, char *text, size_t size)
 {
-	const char *state = repair->lost ? "chunks are lost" :
-			    !repair->whole ? "degraded" :
-			    repair->out ? "whole" :
-					  "fine";
+	const char *state = repair->lost     ? "chunks are lost"
+			    : !repair->whole ? "degraded"
+			    : repair->out    ? "whole"
+					     : "fine";
 	int n = snprintf(text, size, "%s", state);
 
 	if (repair->out && n < (int)size)

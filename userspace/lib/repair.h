@@ -9,10 +9,10 @@
 
 struct repair {
 	unsigned int readmitted; /* backends let in again */
-	unsigned int out;	 /* still out, with a device or without */
-	u64 chunks;		 /* rebuilt */
-	bool whole;		 /* all chunks of all volumes */
-	bool lost;		 /* chunks that cannot be read */
+	unsigned int out; /* still out, with a device or without */
+	u64 chunks; /* rebuilt */
+	bool whole; /* all chunks of all volumes */
+	bool lost; /* chunks that cannot be read */
 };
 
 int repair_pool(const struct live_pool *pool, bool wait, bool quiet, struct repair *repair);

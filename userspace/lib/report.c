@@ -35,3 +35,17 @@ void *need(void *memory)
 	}
 	return memory;
 }
+
+/**
+ * grow - room for one more in an array that only grows by one
+ * @nr: how many it has; its room doubles whenever that is a power of two
+ * @size: of each
+ *
+ * Return: the array, which may have moved.
+ */
+void *grow(void *array, size_t nr, size_t size)
+{
+	if (nr & (nr - 1))
+		return array;
+	return need(reallocarray(array, nr ? 2 * nr : 1, size));
+}

@@ -5,6 +5,8 @@
 #ifndef QBD_REPORT_H
 #define QBD_REPORT_H
 
+#include "words.h"
+
 #include <stdlib.h>
 
 enum qbd_exit {
@@ -14,12 +16,13 @@ enum qbd_exit {
 	QBD_FAILED = 3,
 };
 
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void complain(const char *format, ...) __printf(1, 2);
 void *need(void *memory);
+void *grow(void *array, size_t nr, size_t size);
 
 /**
  * new_array - zeroed memory for @n of a type; ends the program without it
  */
-#define new_array(type, n) ((type *)need(calloc((n) ? (n) : 1, sizeof(type))))
+#define new_array(type, n) ((type *)need(calloc((n) + 1, sizeof(type))))
 
 #endif

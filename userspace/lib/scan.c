@@ -29,7 +29,7 @@ static bool read_line(const char *folder, const char *file, char *line, size_t s
 	f = fopen(path, "re");
 	if (!f)
 		return false;
-	ok = fgets(line, size, f) != NULL;
+	ok = fgets(line, size, f);
 	fclose(f);
 	if (ok)
 		line[strcspn(line, "\n")] = 0;
@@ -152,8 +152,7 @@ static void scan_node(struct qbd_scan *scan, const char *folder)
 		return;
 	if (read_line(folder, "dm/uuid", line, sizeof(line)) && !strncmp(line, "qbd-", 4))
 		return;
-	if (!read_line(folder, "dev", line, sizeof(line)) ||
-	    sscanf(line, "%u:%u", &ma, &mi) != 2)
+	if (!read_line(folder, "dev", line, sizeof(line)) || sscanf(line, "%u:%u", &ma, &mi) != 2)
 		return;
 	path = node_of(folder, makedev(ma, mi));
 	/* What cannot be read is no backend that could be used. */
@@ -169,8 +168,7 @@ static bool has_holders(dev_t rdev)
 	bool any = false;
 	DIR *dir;
 
-	snprintf(folder, sizeof(folder), "/sys/dev/block/%u:%u/holders", major(rdev),
-		 minor(rdev));
+	snprintf(folder, sizeof(folder), "/sys/dev/block/%u:%u/holders", major(rdev), minor(rdev));
 	dir = opendir(folder);
 	if (!dir)
 		return false;

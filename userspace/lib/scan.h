@@ -11,10 +11,10 @@
 /* A device with our magic. */
 struct qbd_found {
 	char *path;
-	dev_t rdev;	  /* 0 for a regular file */
+	dev_t rdev; /* 0 for a regular file */
 	u64 bytes;
-	int error;	  /* of the superblock: 0, or as qbd_super_decode() */
-	bool shadowed;	  /* the same backend was found at a better path */
+	int error; /* of the superblock: 0, or as qbd_super_decode() */
+	bool shadowed; /* the same backend was found at a better path */
 	struct qbd_super super; /* when there was no error */
 };
 

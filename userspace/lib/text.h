@@ -5,7 +5,8 @@
 #ifndef QBD_TEXT_H
 #define QBD_TEXT_H
 
-#include <stdbool.h>
+#include "words.h"
+
 #include <stdio.h>
 
 #define TEXT_COLUMNS 16
@@ -18,8 +19,7 @@ struct text_table {
 };
 
 void text_begin(struct text_table *table, const char *const *columns);
-void text_cell(struct text_table *table, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void text_cell(struct text_table *table, const char *format, ...) __printf(2, 3);
 void text_print(struct text_table *table, FILE *out);
 
 #endif

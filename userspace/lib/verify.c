@@ -26,15 +26,13 @@ static bool leg_is_current(const struct qbd_image *image, const struct image_leg
 			   const struct image_leg *best)
 {
 	return leg->entry.gen == best->entry.gen && leg->entry.epoch == best->entry.epoch &&
-	       leg->entry.state == QBD_SLOT_LIVE &&
-	       (leg->entry.insync & BIT_ULL(leg->backend)) &&
+	       leg->entry.state == QBD_SLOT_LIVE && (leg->entry.insync & BIT_ULL(leg->backend)) &&
 	       image->members[leg->backend].standing == IMAGE_IN;
 }
 
 /* One chunk: its legs on all backends, the best first. */
-static void count_chunk(const struct qbd_image *image, const struct image_leg *legs,
-			size_t n, const struct qbd_policy *policy,
-			struct verify_volume *v)
+static void count_chunk(const struct qbd_image *image, const struct image_leg *legs, size_t n,
+			const struct qbd_policy *policy, struct verify_volume *v)
 {
 	unsigned int nr_legs = qbd_policy_legs(policy), current;
 	u32 have = 0, stale = 0;
@@ -73,8 +71,7 @@ static int by_number(const void *a, const void *b)
 }
 
 /* The live layers in the order of their numbers, as the chunks are. */
-static const struct qbd_layer_entry **sorted_layers(const struct qbd_image *image,
-						     size_t *nr)
+static const struct qbd_layer_entry **sorted_layers(const struct qbd_image *image, size_t *nr)
 {
 	const struct qbd_layer_entry **layers;
 	u32 i;
@@ -89,8 +86,7 @@ static const struct qbd_layer_entry **sorted_layers(const struct qbd_image *imag
 	return layers;
 }
 
-static struct verify_volume *volume_of(struct verify *verify,
-				       const struct qbd_layer_entry *layer)
+static struct verify_volume *volume_of(struct verify *verify, const struct qbd_layer_entry *layer)
 {
 	unsigned int i;
 

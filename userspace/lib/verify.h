@@ -12,10 +12,10 @@ struct verify_volume {
 	char name[QBD_NAME_SIZE];
 	struct qbd_policy policy;
 	/* chunks of each kind; every chunk is of one */
-	u64 whole;    /* all legs are current */
+	u64 whole; /* all legs are current */
 	u64 degraded; /* fewer */
-	u64 stale;    /* fewer, and a leg that is not current is on a backend that is in */
-	u64 lost;     /* too few to read */
+	u64 stale; /* fewer, and a leg that is not current is on a backend that is in */
+	u64 lost; /* too few to read */
 	unsigned int losses; /* how many more backends may go */
 };
 

@@ -67,8 +67,7 @@ const struct dm_entry *volume_device(const struct volume_devices *devices,
 /**
  * volume_start - make a volume's device; says what went wrong
  */
-int volume_start(const struct live_pool *pool, const struct live_volume *volume,
-		 bool read_only)
+int volume_start(const struct live_pool *pool, const struct live_volume *volume, bool read_only)
 {
 	char name[DM_NAME_SIZE], uuid[DM_UUID_SIZE], params[160];
 	struct dm_table table = {
@@ -91,8 +90,7 @@ int volume_start(const struct live_pool *pool, const struct live_volume *volume,
 		 volume->name, read_only ? " 1 read_only" : "");
 	err = dm_create(&table);
 	if (err)
-		complain("%s/%s: cannot be started: %s", pool->name, volume->name,
-			 strerror(-err));
+		complain("%s/%s: cannot be started: %s", pool->name, volume->name, strerror(-err));
 	return err;
 }
 

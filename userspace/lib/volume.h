@@ -16,8 +16,7 @@ int volume_devices(const struct live_pool *pool, struct volume_devices *devices)
 void volume_devices_free(struct volume_devices *devices);
 const struct dm_entry *volume_device(const struct volume_devices *devices,
 				     const struct live_volume *volume);
-int volume_start(const struct live_pool *pool, const struct live_volume *volume,
-		 bool read_only);
+int volume_start(const struct live_pool *pool, const struct live_volume *volume, bool read_only);
 int volume_stop(const struct dm_entry *device);
 int volumes_start(const struct live_pool *pool, bool read_only);
 int volumes_stop(const struct live_pool *pool);

@@ -59,7 +59,7 @@ static int find_backend(const struct live_pool *pool, const char *argument,
 		index = QBD_MAX_BACKENDS;
 		if (strlen(argument) != 36)
 			return usage("\"%s\" is not a device, an index or a UUID", argument);
-		strcpy(uuid, argument);
+		strscpy(uuid, argument, sizeof(uuid));
 	}
 	err = live_backends(pool, &all, &nr);
 	if (err) {
@@ -82,8 +82,8 @@ out:
 	return ret;
 }
 
-static int send(const struct live_pool *pool, const struct live_backend *b,
-		const char *message, const dev_t *rdev)
+static int send(const struct live_pool *pool, const struct live_backend *b, const char *message,
+		const dev_t *rdev)
 {
 	int err;
 
@@ -93,8 +93,8 @@ static int send(const struct live_pool *pool, const struct live_backend *b,
 	else
 		err = live_message(pool, NULL, "%s %u", message, b->index);
 	if (err)
-		complain("%s: backend %u: %s: %s; the kernel's log says why", pool->name,
-			 b->index, message, strerror(-err));
+		complain("%s: backend %u: %s: %s; the kernel's log says why", pool->name, b->index,
+			 message, strerror(-err));
 	return err ? QBD_FAILED : QBD_FINE;
 }
 

@@ -30,8 +30,8 @@ static void print_super(const struct qbd_found *found)
 	printf("pool            %s, %s\n", p->pool_name, uuid);
 	uuid_unparse_lower(g->uuid, uuid);
 	printf("backend         %u, %s\n", g->index, uuid);
-	printf("superblock      write %llu, compatible features %llx\n",
-	       (unsigned long long)s->seq, (unsigned long long)s->compat);
+	printf("superblock      write %llu, compatible features %llx\n", (unsigned long long)s->seq,
+	       (unsigned long long)s->compat);
 	printf("slots           %u of %u bytes, %u bytes of checksums each\n", g->nr_slots,
 	       p->extent_size, p->csum_bytes_per_slot);
 	printf("volume table    %llu, %u pages\n", (unsigned long long)g->volume_start,
@@ -87,8 +87,8 @@ static void print_heartbeat(const struct qbd_device *device)
 
 static void print_volumes(const struct qbd_image *image)
 {
-	static const char *const columns[] = { ">NUMBER", "NAME", "STATE",	 ">TOP LAYER",
-					       ">SIZE",	  "POLICY", ">BLOCK", "TAG", NULL };
+	static const char *const columns[] = { ">NUMBER", "NAME",   "STATE", ">TOP LAYER", ">SIZE",
+					       "POLICY",  ">BLOCK", "TAG",   NULL };
 	char policy[16], size[16], block[16];
 	struct text_table t;
 	u32 i;
@@ -135,8 +135,8 @@ static int print_record(void *context, u64 lsn, const struct qbd_record *r)
 		       op_word(r->op), r->layer, r->chunk, (unsigned long long)r->gen,
 		       (unsigned long long)r->insync, r->epoch, r->flags);
 		for (i = 0; i < r->nr_legs; i++)
-			printf(" %u:%u=%u/%s", r->legs[i].backend, r->legs[i].slot,
-			       r->legs[i].leg, slot_word(r->legs[i].state));
+			printf(" %u:%u=%u/%s", r->legs[i].backend, r->legs[i].slot, r->legs[i].leg,
+			       slot_word(r->legs[i].state));
 		puts("");
 		break;
 	case QBD_RECORD_RANGE:
@@ -176,8 +176,7 @@ static void print_ring(struct qbd_image *image, bool records)
 	else
 		printf("log             blocks %llu to %llu, %llu records, next LSN %llu\n",
 		       (unsigned long long)ring->first, (unsigned long long)ring->last,
-		       (unsigned long long)image->nr_records,
-		       (unsigned long long)ring->next_lsn);
+		       (unsigned long long)image->nr_records, (unsigned long long)ring->next_lsn);
 	if (records)
 		image_walk_ring(image, print_record, NULL);
 }
@@ -186,6 +185,14 @@ struct slot_printer {
 	u32 nr_slots;
 	u64 bad_pages;
 };
+
+static void print_slot(u64 slot, const struct qbd_slot *s, u64 lsn)
+{
+	printf("slot %llu %s layer %u chunk %u leg %u gen %llu", (unsigned long long)slot,
+	       slot_word(s->state), s->layer, s->chunk, s->leg, (unsigned long long)s->gen);
+	printf(" insync %llx epoch %u flags %x (page lsn %llu)\n", (unsigned long long)s->insync,
+	       s->epoch, s->flags, (unsigned long long)lsn);
+}
 
 static void print_slot_page(void *context, const void *page, const struct qbd_page_id *id,
 			    u64 number)
@@ -202,11 +209,7 @@ static void print_slot_page(void *context, const void *page, const struct qbd_pa
 	for (i = 0; i < QBD_SLOTS_PER_PAGE && slot < printer->nr_slots; i++, slot++) {
 		qbd_slot_get(page, i, &s);
 		if (s.state != QBD_SLOT_FREE)
-			printf("slot %llu %s layer %u chunk %u leg %u gen %llu insync %llx "
-			       "epoch %u flags %x (page lsn %llu)\n",
-			       (unsigned long long)slot, slot_word(s.state), s.layer, s.chunk,
-			       s.leg, (unsigned long long)s.gen, (unsigned long long)s.insync,
-			       s.epoch, s.flags, (unsigned long long)id->lsn);
+			print_slot(slot, &s, id->lsn);
 	}
 }
 
@@ -215,8 +218,7 @@ static void print_slots(struct image_member *member, const struct qbd_geometry *
 	struct slot_printer printer = { .nr_slots = g->nr_slots };
 
 	image_read_pages(member, QBD_PAGE_SLOT, g->slot_start,
-			 DIV_ROUND_UP(g->nr_slots, QBD_SLOTS_PER_PAGE), print_slot_page,
-			 &printer);
+			 DIV_ROUND_UP(g->nr_slots, QBD_SLOTS_PER_PAGE), print_slot_page, &printer);
 }
 
 static int examine(const struct qbd_scan *scan, bool records, bool slots)
@@ -227,7 +229,7 @@ static int examine(const struct qbd_scan *scan, bool records, bool slots)
 	u64 bad;
 
 	print_super(found);
-	if (image_assemble(&image, scan, NULL)) {
+	if (image_assemble(&image, scan, 0)) {
 		complain("%s: its superblock cannot be used", found->path);
 		return QBD_FAILED;
 	}
@@ -254,11 +256,9 @@ static int examine(const struct qbd_scan *scan, bool records, bool slots)
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "ring", no_argument, NULL, 'r' },
-		{ "slots", no_argument, NULL, 's' },
-		{}
-	};
+	static const struct option options[] = { { "ring", no_argument, NULL, 'r' },
+						 { "slots", no_argument, NULL, 's' },
+						 {} };
 	bool records = false, slots = false;
 	struct qbd_scan scan = {};
 	int c, ret, err;

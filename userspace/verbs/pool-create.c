@@ -39,8 +39,7 @@ static int check_device(const struct create_backend *b, bool force)
 	return ret ? QBD_FAILED : QBD_FINE;
 }
 
-static int open_devices(struct create_backend *backends, unsigned int nr, char **paths,
-			bool force)
+static int open_devices(struct create_backend *backends, unsigned int nr, char **paths, bool force)
 {
 	unsigned int i, j;
 	int err, ret;
@@ -59,8 +58,7 @@ static int open_devices(struct create_backend *backends, unsigned int nr, char *
 			ret = device_same(&again, &backends[j].device);
 			device_close(&again);
 			if (ret)
-				return usage("%s and %s are the same device", paths[j],
-					     paths[i]);
+				return usage("%s and %s are the same device", paths[j], paths[i]);
 		}
 		if (err == -EBUSY) {
 			complain("%s: is in use", paths[i]);
@@ -116,10 +114,10 @@ static int create_pool(const char *name, struct create_backend *backends, unsign
 		return ret;
 	supers = new_array(struct qbd_super, nr);
 	err = create_plan(supers, name, backends, nr, options, &small);
-	if (err == -EINVAL)
+	if (err == -EINVAL) {
 		ret = usage("--csum-bytes must be a multiple of %u, and no more than an extent",
 			    QBD_PAGE_PLACES);
-	else if (err == -ENOSPC) {
+	} else if (err == -ENOSPC) {
 		complain("%s: is too small for one extent", paths[small]);
 		ret = QBD_FAILED;
 	} else if (err) {
@@ -134,12 +132,10 @@ static int create_pool(const char *name, struct create_backend *backends, unsign
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "extent-size", required_argument, NULL, 'e' },
-		{ "csum-bytes", required_argument, NULL, 'c' },
-		{ "force", no_argument, NULL, 'f' },
-		{}
-	};
+	static const struct option options[] = { { "extent-size", required_argument, NULL, 'e' },
+						 { "csum-bytes", required_argument, NULL, 'c' },
+						 { "force", no_argument, NULL, 'f' },
+						 {} };
 	struct create_options shape = { .extent_size = 4u << 20 };
 	struct create_backend *backends;
 	unsigned int nr, i;
@@ -153,14 +149,13 @@ static int run(int argc, char **argv)
 		case 'e':
 			if (!parse_size(optarg, &bytes) || bytes < QBD_MIN_EXTENT ||
 			    bytes > QBD_MAX_EXTENT || !is_power_of_2(bytes))
-				return usage("--extent-size must be a power of two from 1M to "
-					     "64M, not \"%s\"",
-					     optarg);
+				return wrong_value("extent-size", "a power of two from 1M to 64M",
+						   optarg);
 			shape.extent_size = bytes;
 			break;
 		case 'c':
 			if (!parse_size(optarg, &bytes) || !bytes || bytes > QBD_MAX_EXTENT)
-				return usage("--csum-bytes must be a size, not \"%s\"", optarg);
+				return wrong_value("csum-bytes", "a size", optarg);
 			shape.csum_bytes_per_slot = bytes;
 			break;
 		case 'f':

@@ -28,9 +28,9 @@ static void from_live(struct line *l, const struct live_pool *pool)
 	for (c = s->health; *c; c++)
 		l->members += *c != '-';
 	l->running = true;
-	l->state = !strcmp(s->mode, "rw") ? "running" :
-		   !strcmp(s->mode, "ro") ? "read-only" :
-					    "failed";
+	l->state = !strcmp(s->mode, "rw")   ? "running"
+		   : !strcmp(s->mode, "ro") ? "read-only"
+					    : "failed";
 	l->bytes = s->slots * s->extent_sectors * 512;
 	l->used = s->used_slots * s->extent_sectors * 512;
 	l->volumes = s->volumes;
@@ -47,8 +47,7 @@ static void from_scan(struct line *l, const struct qbd_scan *group)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		l->members += super->pool.members[i].state != QBD_MEMBER_NONE;
 	for (i = 0; i < group->nr; i++)
-		l->bytes += (u64)group->found[i].super.geometry.nr_slots *
-			    super->pool.extent_size;
+		l->bytes += (u64)group->found[i].super.geometry.nr_slots * super->pool.extent_size;
 }
 
 static void add_json(struct json_object *array, const struct line *l)
@@ -84,7 +83,7 @@ static void add_row(struct text_table *t, const struct line *l)
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' }, {} };
-	static const char *const columns[] = { "POOL",  "STATE", ">BACKENDS", "HEALTH",
+	static const char *const columns[] = { "POOL",	"STATE", ">BACKENDS", "HEALTH",
 					       ">SIZE", ">USED", "UUID",      NULL };
 	struct json_object *array = NULL;
 	struct live_pool *live = NULL;

@@ -86,7 +86,7 @@ static char *make_params(const struct qbd_image *image, const struct start_optio
 	FILE *out = need(open_memstream(&params, &size));
 
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		nr += image->members[i].found != NULL;
+		nr += !!image->members[i].found;
 	fprintf(out, "%u", nr);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		if (image->members[i].found)
@@ -141,8 +141,8 @@ static int start_image(const struct qbd_image *image, const struct start_options
 		complain("%s: the kernel has no target \"%s\": is the module dm-qbd loaded?",
 			 pool->pool_name, QBD_TARGET_POOL);
 	else
-		complain("%s: cannot be started: %s; the kernel's log says why",
-			 pool->pool_name, strerror(-err));
+		complain("%s: cannot be started: %s; the kernel's log says why", pool->pool_name,
+			 strerror(-err));
 	return QBD_FAILED;
 }
 
@@ -175,8 +175,9 @@ static int start_group(const struct qbd_scan *group, const struct start_options 
 	int ret = QBD_FINE;
 
 	if (!running(uuid, &pool)) {
-		if (image_assemble(&image, group, o->history ? &history : NULL)) {
-			complain("no device has a history with the tag %s", o->history);
+		if (image_assemble(&image, group, history)) {
+			complain("no device has a history that can be used%s%s",
+				 o->history ? " with the tag " : "", o->history ?: "");
 			return QBD_FAILED;
 		}
 		ret = check_members(&image, group, o);
@@ -225,8 +226,7 @@ static int start_named(const char *name, const struct start_options *o)
 		if (!is_called(&pools.all[i], name))
 			continue;
 		if (group) {
-			complain("two pools are called \"%s\": name its devices or its UUID",
-				 name);
+			complain("two pools are called \"%s\": name its devices or its UUID", name);
 			goto out;
 		}
 		group = &pools.all[i];
@@ -276,14 +276,12 @@ static int start_devices(char **paths, unsigned int nr, const struct start_optio
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "allow-degraded", no_argument, NULL, 'd' },
-		{ "read-only", no_argument, NULL, 'r' },
-		{ "force-history", required_argument, NULL, 'H' },
-		{ "on-loss", required_argument, NULL, 'l' },
-		{ "no-volumes", no_argument, NULL, 'n' },
-		{}
-	};
+	static const struct option options[] = { { "allow-degraded", no_argument, NULL, 'd' },
+						 { "read-only", no_argument, NULL, 'r' },
+						 { "force-history", required_argument, NULL, 'H' },
+						 { "on-loss", required_argument, NULL, 'l' },
+						 { "no-volumes", no_argument, NULL, 'n' },
+						 {} };
 	struct start_options o = {};
 	int c;
 
@@ -300,15 +298,13 @@ static int run(int argc, char **argv)
 			break;
 		case 'H':
 			if (!is_tag(optarg))
-				return usage("--force-history must be 16 hexadecimal digits, "
-					     "not \"%s\"",
-					     optarg);
+				return wrong_value("force-history", "16 hexadecimal digits",
+						   optarg);
 			o.history = optarg;
 			break;
 		case 'l':
 			if (strcmp(optarg, "error") && strcmp(optarg, "queue"))
-				return usage("--on-loss must be error or queue, not \"%s\"",
-					     optarg);
+				return wrong_value("on-loss", "error or queue", optarg);
 			o.on_loss = optarg;
 			break;
 		}
@@ -326,8 +322,8 @@ static int run(int argc, char **argv)
 
 const struct verb verb_pool_start = {
 	.name = "pool start",
-	.synopsis = "NAME|UUID|DEV... [--allow-degraded] [--read-only] [--no-volumes]\n"
-		    "          [--on-loss error|queue] [--force-history TAG]",
+	.synopsis =
+		"NAME|UUID|DEV... [--allow-degraded] [--read-only] [--no-volumes]\n          [--on-loss error|queue] [--force-history TAG]",
 	.help = "Start a pool and its volumes; its devices are found by their superblocks.",
 	.run = run,
 };

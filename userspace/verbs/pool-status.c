@@ -139,12 +139,11 @@ static const char *advice(const struct view *v)
 
 static void print_text(const struct view *v)
 {
-	static const char *const backend_columns[] = { ">#",	  "DEVICE", "STATE",   ">SIZE",
-						       ">FREE",	  ">TO SYNC", ">READ", ">WRITE",
-						       ">CSUM",	  ">REPAIRED", "TAGS", NULL };
-	static const char *const volume_columns[] = { "VOLUME",	   "POLICY",  ">WHOLE",
-						      ">DEGRADED", ">STALE",  ">LOST",
-						      ">LOSSES",   NULL };
+	static const char *const backend_columns[] = { ">#",	"DEVICE",    "STATE", ">SIZE",
+						       ">FREE", ">TO SYNC",  ">READ", ">WRITE",
+						       ">CSUM", ">REPAIRED", "TAGS",  NULL };
+	static const char *const volume_columns[] = { "VOLUME", "POLICY", ">WHOLE",  ">DEGRADED",
+						      ">STALE", ">LOST",  ">LOSSES", NULL };
 	const struct live_status *s = &v->pool->status;
 	char used[16], size[16], free_size[16], policy[16];
 	u64 extent = s->extent_sectors * 512;

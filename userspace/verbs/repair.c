@@ -5,12 +5,10 @@
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "no-wait", no_argument, NULL, 'n' },
-		{ "rate", required_argument, NULL, 'r' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{}
-	};
+	static const struct option options[] = { { "no-wait", no_argument, NULL, 'n' },
+						 { "rate", required_argument, NULL, 'r' },
+						 { "quiet", no_argument, NULL, 'q' },
+						 {} };
 	bool wait = true, quiet = false, limit = false;
 	struct repair repair;
 	struct live_pool pool;
@@ -25,9 +23,7 @@ static int run(int argc, char **argv)
 			continue;
 		limit = true;
 		if (!parse_size(optarg, &rate) || (rate && rate < 1024))
-			return usage("--rate must be bytes a second, at least 1k, or 0, not "
-				     "\"%s\"",
-				     optarg);
+			return wrong_value("rate", "bytes a second, at least 1k, or 0", optarg);
 	}
 	if (argc - optind != 1)
 		return usage("repair: name one pool");
@@ -35,8 +31,7 @@ static int run(int argc, char **argv)
 	if (ret)
 		return ret;
 	if (limit) {
-		err = live_message(&pool, NULL, "resync rate %llu",
-				   (unsigned long long)rate >> 10);
+		err = live_message(&pool, NULL, "resync rate %llu", (unsigned long long)rate >> 10);
 		if (err) {
 			complain("%s: the rate cannot be set: %s", pool.name, strerror(-err));
 			return QBD_FAILED;

@@ -2,7 +2,7 @@
 #include "progress.h"
 #include "verb.h"
 
-static int scrub(const struct live_pool *pool, bool quiet)
+static int run_scrub(const struct live_pool *pool, bool quiet)
 {
 	struct live_status status;
 	int err;
@@ -22,11 +22,9 @@ static int scrub(const struct live_pool *pool, bool quiet)
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "stop", no_argument, NULL, 's' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{}
-	};
+	static const struct option options[] = { { "stop", no_argument, NULL, 's' },
+						 { "quiet", no_argument, NULL, 'q' },
+						 {} };
 	bool stop = false, quiet = false;
 	struct live_pool pool;
 	int c, ret, err;
@@ -41,7 +39,7 @@ static int run(int argc, char **argv)
 	if (ret)
 		return ret;
 	if (!stop)
-		return scrub(&pool, quiet);
+		return run_scrub(&pool, quiet);
 	err = live_message(&pool, NULL, "scrub stop");
 	if (err)
 		complain("%s: scrub cannot be stopped: %s", pool.name, strerror(-err));

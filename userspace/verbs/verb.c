@@ -41,6 +41,14 @@ int usage(const char *format, ...)
 }
 
 /**
+ * wrong_value - usage() for the value of an option
+ */
+int wrong_value(const char *option, const char *must_be, const char *value)
+{
+	return usage("--%s must be %s, not \"%s\"", option, must_be, value);
+}
+
+/**
  * confirm - ask, on a terminal
  *
  * Return: whether the answer was yes; false without a terminal.
@@ -97,7 +105,7 @@ int split_volume(const char *argument, char pool[QBD_NAME_SIZE], char volume[QBD
 		return usage("\"%s\" is not a volume's name", slash + 1);
 	memset(pool, 0, QBD_NAME_SIZE);
 	memcpy(pool, argument, slash - argument);
-	strcpy(volume, slash + 1);
+	strscpy(volume, slash + 1, QBD_NAME_SIZE);
 	return QBD_FINE;
 }
 
@@ -116,9 +124,9 @@ void json_add(struct json_object *object, const char *key, struct json_object *v
  */
 int print_json(struct json_object *object)
 {
-	const char *text = json_object_to_json_string_ext(
-		object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-				JSON_C_TO_STRING_NOSLASHESCAPE);
+	const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+			  JSON_C_TO_STRING_NOSLASHESCAPE;
+	const char *text = json_object_to_json_string_ext(object, flags);
 	int err = puts(need((void *)text)) < 0 || fflush(stdout) ? -EIO : 0;
 
 	json_object_put(object);

@@ -13,8 +13,8 @@
 #include <stdio.h>
 
 struct verb {
-	const char *name;	/* "pool create" */
-	const char *synopsis;	/* its arguments */
+	const char *name; /* "pool create" */
+	const char *synopsis; /* its arguments */
 	const char *help;
 	int (*run)(int argc, char **argv); /* returns an enum qbd_exit */
 };
@@ -28,15 +28,14 @@ extern const struct verb verb_pool_create, verb_pool_start, verb_pool_stop, verb
 #define LONG_ONLY 256
 
 int next_option(int argc, char **argv, const char *letters, const struct option *options);
-int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-bool confirm(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int wrong_value(const char *option, const char *must_be, const char *value);
+int usage(const char *format, ...) __printf(1, 2);
+bool confirm(const char *format, ...) __printf(1, 2);
 int find_pool(const char *name, struct live_pool *pool);
 int split_volume(const char *argument, char pool[QBD_NAME_SIZE], char volume[QBD_NAME_SIZE]);
 int print_json(struct json_object *object);
 void json_add(struct json_object *object, const char *key, struct json_object *value);
-#define json_add_string(object, key, value) \
-	json_add(object, key, json_object_new_string(value))
-#define json_add_count(object, key, value) \
-	json_add(object, key, json_object_new_uint64(value))
+#define json_add_string(object, key, value) json_add(object, key, json_object_new_string(value))
+#define json_add_count(object, key, value) json_add(object, key, json_object_new_uint64(value))
 
 #endif

@@ -20,8 +20,7 @@ struct result {
 	unsigned int nr_problems;
 };
 
-static void __attribute__((format(printf, 2, 3)))
-add_problem(struct result *r, const char *format, ...)
+static void __printf(2, 3) add_problem(struct result *r, const char *format, ...)
 {
 	char *text = NULL;
 	va_list args;
@@ -90,7 +89,7 @@ static void add_json(struct json_object *array, const struct result *r)
 
 static void print_text(const struct result *r)
 {
-	static const char *const columns[] = { "VOLUME",    "POLICY", ">WHOLE",	 ">DEGRADED",
+	static const char *const columns[] = { "VOLUME", "POLICY", ">WHOLE",  ">DEGRADED",
 					       ">STALE", ">LOST",  ">LOSSES", NULL };
 	struct text_table t;
 	char policy[16];
@@ -142,7 +141,10 @@ static int verify_online(const struct live_pool *pool, struct json_object *array
 
 		if (!b->in)
 			add_problem(&r, "backend %u (%s) is out since epoch %u", b->index,
-				    path ? path : *b->tags ? b->tags : b->uuid, b->out_epoch);
+				    path       ? path
+				    : *b->tags ? b->tags
+					       : b->uuid,
+				    b->out_epoch);
 		else if (b->unsynced)
 			add_problem(&r, "backend %u (%s) has %llu legs that are not in sync",
 				    b->index, path ? path : b->uuid,
@@ -175,9 +177,9 @@ static void member_problems(const struct qbd_image *image, struct result *r)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		const struct image_member *m = &image->members[i];
 		const struct qbd_member *member = &image->newest->pool.members[i];
-		const char *path = m->found ? m->found->path :
-				   *member->tags ? member->tags :
-						   "no device";
+		const char *path = m->found	   ? m->found->path
+				   : *member->tags ? member->tags
+						   : "no device";
 
 		if (m->standing == IMAGE_MISSING || m->standing == IMAGE_DIVERGED)
 			add_problem(r, "backend %u (%s) is missing%s%s", i, path,
@@ -186,8 +188,8 @@ static void member_problems(const struct qbd_image *image, struct result *r)
 			add_problem(r, "backend %u (%s) is out since epoch %u", i, path,
 				    member->out_epoch);
 		if (m->bad_pages)
-			add_problem(r, "backend %u (%s) has %llu damaged metadata pages", i,
-				    path, (unsigned long long)m->bad_pages);
+			add_problem(r, "backend %u (%s) has %llu damaged metadata pages", i, path,
+				    (unsigned long long)m->bad_pages);
 	}
 	if (image->diverged)
 		add_problem(r, "split brain: there are two histories");
@@ -216,7 +218,7 @@ static int verify_offline(const struct qbd_scan *group, struct json_object *arra
 	struct result r = {};
 	int ret;
 
-	if (image_assemble(&image, group, NULL)) {
+	if (image_assemble(&image, group, 0)) {
 		complain("no superblock could be read");
 		return QBD_FAILED;
 	}
@@ -313,10 +315,10 @@ static int run(int argc, char **argv)
 		array = array ?: need(json_object_new_array());
 	if (optind == argc)
 		return usage("verify: a pool or its devices are missing");
+	if (!strchr(argv[optind], '/') && argc - optind > 1)
+		return usage("verify: one pool at a time");
 	if (strchr(argv[optind], '/'))
 		ret = verify_devices(argv + optind, argc - optind, array);
-	else if (argc - optind > 1)
-		return usage("verify: one pool at a time");
 	else
 		ret = verify_named(argv[optind], array);
 	if (array && ret != QBD_USAGE && print_json(array))

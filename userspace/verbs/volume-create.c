@@ -50,8 +50,8 @@ static void say_error(const struct live_pool *pool, const char *name, int err)
 		 strerror(-err));
 }
 
-static int create_volume(const struct live_pool *pool, const char *name, u64 bytes,
-			 const struct qbd_policy *policy, const char *tag, bool start)
+static int make(const struct live_pool *pool, const char *name, u64 bytes,
+		const struct qbd_policy *policy, const char *tag, bool start)
 {
 	struct live_volume volume;
 	char text[16];
@@ -77,15 +77,13 @@ static int create_volume(const struct live_pool *pool, const char *name, u64 byt
 
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "size", required_argument, NULL, 's' },
-		{ "replicas", required_argument, NULL, 'r' },
-		{ "ec", required_argument, NULL, 'e' },
-		{ "block-size", required_argument, NULL, 'b' },
-		{ "tag", required_argument, NULL, 't' },
-		{ "no-start", no_argument, NULL, 'n' },
-		{}
-	};
+	static const struct option options[] = { { "size", required_argument, NULL, 's' },
+						 { "replicas", required_argument, NULL, 'r' },
+						 { "ec", required_argument, NULL, 'e' },
+						 { "block-size", required_argument, NULL, 'b' },
+						 { "tag", required_argument, NULL, 't' },
+						 { "no-start", no_argument, NULL, 'n' },
+						 {} };
 	char pool_name[QBD_NAME_SIZE], name[QBD_NAME_SIZE], tag[QBD_TAGS_SIZE] = "";
 	struct qbd_policy policy = { .block_shift = 12 };
 	struct live_pool pool;
@@ -96,30 +94,25 @@ static int run(int argc, char **argv)
 	while ((c = next_option(argc, argv, "s:", options)) != -1) {
 		switch (c) {
 		case 's':
-			if (!parse_size(optarg, &bytes) || !bytes ||
-			    bytes % QBD_MIN_BLOCK || bytes > QBD_MAX_VOLUME)
-				return usage("--size must be a multiple of 4k and at most 16T, "
-					     "not \"%s\"",
-					     optarg);
+			if (!parse_size(optarg, &bytes) || !bytes || bytes % QBD_MIN_BLOCK ||
+			    bytes > QBD_MAX_VOLUME)
+				return wrong_value("size", "a multiple of 4k and at most 16T",
+						   optarg);
 			break;
 		case 'r':
 		case 'e':
 			if (policy.kind)
 				return usage("give one of --replicas and --ec");
 			if (c == 'r' && !parse_replicas(optarg, &policy))
-				return usage("--replicas must be 1 to %u, not \"%s\"",
-					     QBD_MAX_REPLICAS, optarg);
+				return wrong_value("replicas", "1 to 8", optarg);
 			if (c == 'e' && !parse_ec(optarg, &policy))
-				return usage("--ec must be K+M with K 2 to %u and M 1 to %u, "
-					     "not \"%s\"",
-					     QBD_MAX_K, QBD_MAX_M, optarg);
+				return wrong_value("ec", "K+M with K 2 to 16 and M 1 to 4", optarg);
 			break;
 		case 'b':
 			if (!parse_size(optarg, &block) || block < QBD_MIN_BLOCK ||
 			    block > QBD_MAX_BLOCK || !is_power_of_2(block))
-				return usage("--block-size must be a power of two from 4k to "
-					     "64k, not \"%s\"",
-					     optarg);
+				return wrong_value("block-size", "a power of two from 4k to 64k",
+						   optarg);
 			policy.block_shift = __builtin_ctzll(block);
 			break;
 		case 't':
@@ -144,13 +137,13 @@ static int run(int argc, char **argv)
 	if (!policy.kind)
 		return usage("volume create: --replicas or --ec is missing");
 	ret = find_pool(pool_name, &pool);
-	return ret ? ret : create_volume(&pool, name, bytes, &policy, tag, start);
+	return ret ? ret : make(&pool, name, bytes, &policy, tag, start);
 }
 
 const struct verb verb_volume_create = {
 	.name = "volume create",
-	.synopsis = "POOL/VOLUME --size SIZE --replicas R|--ec K+M [--block-size SIZE]\n"
-		    "              [--tag TAG] [--no-start]",
+	.synopsis =
+		"POOL/VOLUME --size SIZE --replicas R|--ec K+M [--block-size SIZE]\n              [--tag TAG] [--no-start]",
 	.help = "Make a volume and start it.",
 	.run = run,
 };

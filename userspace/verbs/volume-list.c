@@ -24,8 +24,8 @@ static void add_json(struct json_object *array, const struct live_pool *pool,
 	json_object_array_add(array, o);
 }
 
-static void add_row(struct text_table *t, const struct live_pool *pool,
-		    const struct live_volume *v, const struct dm_entry *device)
+static void add_row(struct text_table *t, const struct live_pool *pool, const struct live_volume *v,
+		    const struct dm_entry *device)
 {
 	char policy[16], size[16], block[16];
 
@@ -43,8 +43,7 @@ static void add_row(struct text_table *t, const struct live_pool *pool,
 		text_cell(t, "not started");
 }
 
-static int list_pool(const struct live_pool *pool, struct text_table *t,
-		     struct json_object *array)
+static int list_pool(const struct live_pool *pool, struct text_table *t, struct json_object *array)
 {
 	struct volume_devices devices;
 	struct live_volume *volumes;
@@ -73,7 +72,7 @@ static int list_pool(const struct live_pool *pool, struct text_table *t,
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' }, {} };
-	static const char *const columns[] = { "VOLUME", ">SIZE", "POLICY", ">BLOCK",
+	static const char *const columns[] = { "VOLUME", ">SIZE",  "POLICY", ">BLOCK",
 					       "TAG",	 "DEVICE", NULL };
 	struct json_object *array = NULL;
 	struct live_pool *pools;

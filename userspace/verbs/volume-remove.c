@@ -2,7 +2,7 @@
 #include "verb.h"
 #include "volume.h"
 
-static int remove_volume(const struct live_pool *pool, const struct live_volume *volume)
+static int stop_and_remove(const struct live_pool *pool, const struct live_volume *volume)
 {
 	struct volume_devices devices;
 	const struct dm_entry *device;
@@ -21,8 +21,7 @@ static int remove_volume(const struct live_pool *pool, const struct live_volume 
 		return err;
 	err = live_message(pool, NULL, "remove_volume %s", volume->name);
 	if (err)
-		complain("%s/%s: cannot be removed: %s", pool->name, volume->name,
-			 strerror(-err));
+		complain("%s/%s: cannot be removed: %s", pool->name, volume->name, strerror(-err));
 	return err;
 }
 
@@ -48,7 +47,7 @@ static int run(int argc, char **argv)
 		return QBD_FAILED;
 	if (!yes && !confirm("Remove %s/%s and all its data?", pool.name, volume.name))
 		return QBD_USAGE;
-	return remove_volume(&pool, &volume) ? QBD_FAILED : QBD_FINE;
+	return stop_and_remove(&pool, &volume) ? QBD_FAILED : QBD_FINE;
 }
 
 const struct verb verb_volume_remove = {
