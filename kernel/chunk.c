@@ -633,6 +633,21 @@ u64 qbd_chunk_append_ranges(struct qbd_chunk *chunk, u64 gen, u32 first, u32 las
 	return lsn;
 }
 
+/*
+ * Backends went out while the record that made the chunk was on its way, and it
+ * has no K legs to begin with. Nobody has written to it: away with it, and another
+ * one is made on those that are left. Context: chunk->mutex.
+ */
+static int chunk_unmake(struct qbd_chunk *chunk)
+{
+	int err;
+
+	qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_FREE);
+	chunk->record_lsn = qbd_ring_append(chunk->layer->pool, &chunk->record);
+	err = qbd_ring_wait(chunk->layer->pool, chunk->record_lsn);
+	return err ?: -EAGAIN;
+}
+
 /**
  * qbd_chunk_prepare - make sure that rows of a chunk may be written, and begin
  * @first: row
@@ -647,7 +662,7 @@ u64 qbd_chunk_append_ranges(struct qbd_chunk *chunk, u64 gen, u32 first, u32 las
 int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
-	bool begun = false;
+	bool begun = false, made = false;
 	int err = 0;
 
 	if (READ_ONCE(pool->mode) != QBD_RW)
@@ -667,6 +682,7 @@ int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
 			if (err)
 				break;
 			gen = chunk->record.gen;
+			made = true;
 		} else {
 			lsn = qbd_chunk_stamp(chunk);
 			gen = chunk->map->gen;
@@ -676,7 +692,7 @@ int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
 		if (err)
 			break;
 		if (hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
-			err = -EIO;
+			err = made ? chunk_unmake(chunk) : -EIO;
 		spin_lock_irq(&chunk->lock);
 		/* A checkpoint may have ended a range meanwhile. */
 		if (!err && qbd_chunk_settled(chunk))

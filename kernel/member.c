@@ -101,48 +101,63 @@ void qbd_member_next_epoch(struct qbd_pool *pool, struct qbd_membership *m, u64 
 	m->ring_members &= ~out;
 }
 
+/* Writes epochs until one is durable on all that are in by it. */
+static int write_epochs(struct qbd_pool *pool, u64 out, u64 back)
+{
+	struct qbd_membership *next = pool->next_members;
+	u64 in, failed = 0, refused = 0;
+	unsigned int i;
+
+	do {
+		in = (READ_ONCE(pool->in) & ~out) | back;
+		if (!in || !(pool->members.ring_members & in) || last_legs(pool, in))
+			return failed ? -EUCLEAN : -EBUSY;
+		*next = pool->members;
+		qbd_member_next_epoch(pool, next, out, back);
+		failed = qbd_super_write(pool, next, in);
+		pool->members = *next;
+		refused |= failed & back;
+		WRITE_ONCE(pool->in, in & ~refused);
+		WRITE_ONCE(pool->failing, READ_ONCE(pool->failing) & in);
+		for (i = 0; i < QBD_MAX_BACKENDS; i++)
+			if ((out & ~refused & BIT_ULL(i)) && pool->backend[i])
+				DMERR("%s: backend %u (%s) is out, epoch %u", pool->members.pool_name,
+				      i, pool->backend[i]->name, next->epochs[0].number);
+		/* One that was begun is followed by another, without who failed. */
+		out = failed;
+		back = 0;
+	} while (failed);
+	return refused ? -EIO : 0;
+}
+
 /**
  * qbd_member_epoch - a new epoch, durable
  * @out: backends that go out; more may join them while it is written
  * @back: backends that come in
  *
- * Sleeps. Context: member_lock. On return pool->in is what is durable.
+ * Sleeps. Context: member_lock. From its first superblock write until it, or a
+ * later one, is on every member that is in by it, no ring record is written: else
+ * a crash could find it on some, be taken by it, and miss what came after
+ * (docs/protocol.md).
  *
  * Return: 0; -EBUSY when rule 4 keeps one of @out in and nothing was done; -EIO
- * when not all that must be in could be written: nothing may depend on it.
+ * when one of @back failed and is out, or when not all that must be in could be
+ * written: then nothing may depend on it, and the ring has failed.
  */
 int qbd_member_epoch(struct qbd_pool *pool, u64 out, u64 back)
 {
-	struct qbd_membership *next = pool->next_members;
-	u64 in, failed;
-	unsigned int i;
+	int err;
 
 	lockdep_assert_held(&pool->member_lock);
-	for (;;) {
-		in = (READ_ONCE(pool->in) & ~out) | back;
-		if (!in || !(pool->members.ring_members & in) || last_legs(pool, in))
-			return -EBUSY;
-		*next = pool->members;
-		qbd_member_next_epoch(pool, next, out, back);
-		failed = qbd_super_write(pool, next, in);
-		pool->members = *next;
-		WRITE_ONCE(pool->in, in);
-		WRITE_ONCE(pool->failing, READ_ONCE(pool->failing) & in);
-		for (i = 0; i < QBD_MAX_BACKENDS; i++)
-			if ((out & BIT_ULL(i)) && pool->backend[i])
-				DMERR("%s: backend %u (%s) is out, epoch %u", pool->members.pool_name,
-				      i, pool->backend[i]->name, next->epochs[0].number);
-		if (!failed)
-			break;
-		if (failed & back)
-			return -EIO;
-		out = failed;
-		back = 0;
-		if (last_legs(pool, in & ~failed) || !(pool->members.ring_members & ~failed))
-			return -EIO;
+	down_write(&pool->epoch_sem);
+	err = write_epochs(pool, out, back);
+	if (err == -EUCLEAN) {
+		err = -EIO;
+		qbd_ring_fail(pool, err);
 	}
+	up_write(&pool->epoch_sem);
 	wake_up_all(&pool->member_wait);
-	return 0;
+	return err;
 }
 
 struct stamping {
@@ -296,6 +311,7 @@ void qbd_member_init(struct qbd_pool *pool)
 {
 	mutex_init(&pool->member_lock);
 	init_rwsem(&pool->meta_sem);
+	init_rwsem(&pool->epoch_sem);
 	init_waitqueue_head(&pool->member_wait);
 	spin_lock_init(&pool->member_list_lock);
 	INIT_WORK(&pool->member_work, member_work);

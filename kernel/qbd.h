@@ -27,9 +27,9 @@
  * Each waits only for those below it and for bios. An item that waits for room in
  * the ring holds no lock that a checkpoint needs.
  *
- * Locks, outermost first: pool->meta_sem, row lock, chunk->mutex, chunk->lock,
- * pool->map_lock, pool->slot_lock, ring->lock. The last four are spinlocks;
- * chunk->lock is taken in interrupts.
+ * Locks, outermost first: pool->meta_sem, row lock, chunk->mutex, member_lock,
+ * epoch_sem, chunk->lock, pool->map_lock, pool->slot_lock, ring->lock. The last
+ * four are spinlocks; chunk->lock is taken in interrupts.
  */
 #ifndef QBD_QBD_H
 #define QBD_QBD_H
@@ -376,6 +376,7 @@ struct qbd_pool {
 	struct qbd_features features;
 
 	struct mutex member_lock;
+	struct rw_semaphore epoch_sem;	/* read: sends a ring batch; write: an epoch */
 	struct qbd_super *super;	/* room for one, under member_lock */
 	struct qbd_membership members;
 	struct srcu_struct backends_srcu;

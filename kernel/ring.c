@@ -299,7 +299,9 @@ static int batch_write(struct qbd_pool *pool, struct qbd_batch *batch, u64 first
 
 	if (!which)
 		return -EIO;
+	down_read(&pool->epoch_sem);
 	failed = batch_send(pool, batch, first, which);
+	up_read(&pool->epoch_sem);
 	if (failed && qbd_member_wait_epoch(pool, failed))
 		return -EIO;
 	return 0;
