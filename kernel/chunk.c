@@ -165,12 +165,11 @@ void qbd_chunk_put(struct qbd_chunk *chunk)
 		return;
 	}
 	if (list_empty(&chunk->idle)) {
-		if (READ_ONCE(chunk->dead))
-			list_add(&chunk->idle, &pool->idle);
-		else
-			list_add_tail(&chunk->idle, &pool->idle);
+		list_add_tail(&chunk->idle, &pool->idle);
 		pool->nr_idle++;
 	}
+	if (READ_ONCE(chunk->dead))
+		list_move(&chunk->idle, &pool->idle);
 	reap = READ_ONCE(chunk->dead) || cache_full(pool);
 	spin_unlock_irqrestore(&pool->named_lock, flags);
 	if (reap)
