@@ -127,11 +127,12 @@ int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int
 		spin_unlock(&pool->slot_lock);
 		return -ENOSPC;
 	}
-	for (i = 0; i < n; i++) {
-		int best = choose_one(pool, candidates, chosen, chunk);
+	for (i = 0; i < n; i++)
+		chosen |= BIT_ULL(choose_one(pool, candidates, chosen, chunk));
+	for (i = 0; chosen; i++, chosen &= chosen - 1) {
+		unsigned int index = __ffs64(chosen);
 
-		chosen |= BIT_ULL(best);
-		legs[(i + chunk) % n] = qbd_leg_make(best, slot_take(pool->backend[best]),
+		legs[(i + chunk) % n] = qbd_leg_make(index, slot_take(pool->backend[index]),
 						     QBD_SLOT_LIVE);
 	}
 	spin_unlock(&pool->slot_lock);
