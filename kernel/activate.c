@@ -628,6 +628,7 @@ static int new_generation(struct qbd_pool *pool)
 
 /**
  * qbd_activate - replay, reconcile, and begin
+ * @pool: the pool
  * @missing: members that should be in and are not there
  *
  * Sleeps. Return: 0, or an error that the kernel log tells more about. A backend

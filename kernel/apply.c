@@ -135,6 +135,9 @@ static void apply_table(struct qbd_pool *pool, struct qbd_table *table, u64 lsn,
 
 /**
  * qbd_apply - a record is durable
+ * @pool: the pool
+ * @lsn: LSN of the record
+ * @r: the record
  *
  * Context: the ring's work. Does not sleep.
  */

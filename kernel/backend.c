@@ -47,6 +47,9 @@ static void qbd_bio_end(struct bio *bio)
 
 /**
  * qbd_bio_alloc - a bio to a backend
+ * @b: the backend
+ * @opf: operation and flags
+ * @nr_vecs: pages that it will have, at most
  * @offset: bytes from the start of the device
  * @gfp: with GFP_NOIO it waits for one of its pool's bios to end, and succeeds;
  *	not to be used so in map(), where those bios may not have been sent yet
@@ -71,6 +74,7 @@ struct qbd_bio *qbd_bio_alloc(struct qbd_backend *b, blk_opf_t opf, u64 offset,
 
 /**
  * qbd_bio_submit - send a bio; its done() may be called before this returns
+ * @qb: the bio
  */
 void qbd_bio_submit(struct qbd_bio *qb)
 {
@@ -93,6 +97,7 @@ void qbd_wait_add(struct qbd_wait *wait)
 
 /**
  * qbd_wait_end - one of those that are waited for ended
+ * @wait: what is waited with
  * @failed: bitmap of backends
  */
 void qbd_wait_end(struct qbd_wait *wait, u64 failed)
@@ -105,6 +110,7 @@ void qbd_wait_end(struct qbd_wait *wait, u64 failed)
 
 /**
  * qbd_wait_for - wait until all have ended. Sleeps.
+ * @wait: what is waited with
  *
  * Return: bitmap of the backends that failed.
  */
@@ -126,6 +132,10 @@ static void submit_done(struct qbd_bio *qb)
 
 /**
  * qbd_backend_submit - read or write a buffer of metadata
+ * @b: the backend
+ * @opf: operation and flags
+ * @offset: bytes from the start of the device
+ * @wait: what is waited with
  * @buffer: from kmalloc, alloc_page or vmalloc, page-aligned; the caller's until
  *	qbd_wait_for() returned
  * @bytes: a multiple of QBD_PAGE_SIZE
@@ -160,6 +170,11 @@ void qbd_backend_submit(struct qbd_backend *b, blk_opf_t opf, u64 offset, void *
 
 /**
  * qbd_backend_rw - qbd_backend_submit() and wait
+ * @b: the backend
+ * @opf: operation and flags
+ * @offset: bytes from the start of the device
+ * @buffer: page-aligned
+ * @bytes: how many
  *
  * Return: 0 or -EIO.
  */
@@ -175,6 +190,7 @@ int qbd_backend_rw(struct qbd_backend *b, blk_opf_t opf, u64 offset, void *buffe
 
 /**
  * qbd_backend_flush - flush those of some backends that have unflushed writes
+ * @pool: the pool
  * @which: bitmap; those that are not there are passed over
  *
  * Covers every write that ended before the call. A backend whose flush fails
@@ -212,6 +228,9 @@ u64 qbd_backend_flush(struct qbd_pool *pool, u64 which)
 
 /**
  * qbd_backend_open_empty - open a device whatever is on it
+ * @pool: the pool
+ * @path: of the device
+ * @error: set to what was wrong
  */
 struct qbd_backend *qbd_backend_open_empty(struct qbd_pool *pool, const char *path,
 					   const char **error)
@@ -245,6 +264,9 @@ out:
 
 /**
  * qbd_backend_open - open a device and read its superblock
+ * @pool: the pool
+ * @path: of the device
+ * @super: the superblock
  * @error: set to what was wrong
  *
  * Return: the backend, or an ERR_PTR; -ENOENT and the like say that the device
@@ -286,6 +308,7 @@ out:
 
 /**
  * qbd_backend_free - close and forget. Sleeps; nothing may be in flight.
+ * @b: the backend
  */
 void qbd_backend_free(struct qbd_backend *b)
 {

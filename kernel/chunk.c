@@ -45,6 +45,8 @@ struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp)
 
 /**
  * qbd_chunk_find - a chunk that is in use or cached
+ * @layer: the layer
+ * @number: the chunk's number in the layer
  *
  * Context: any. Return: with a reference, or NULL.
  */
@@ -107,6 +109,9 @@ static void chunk_release(struct qbd_chunk *chunk)
 
 /**
  * qbd_chunk_get - find a chunk or make it ready for use, whether it exists or not
+ * @layer: the layer
+ * @number: the chunk's number in the layer
+ * @gfp: how memory may be had
  *
  * May sleep as @gfp says. Return: with a reference, or NULL: no memory.
  */
@@ -149,6 +154,7 @@ static bool cache_full(const struct qbd_pool *pool)
 
 /**
  * qbd_chunk_put - let go of a chunk. Context: any.
+ * @chunk: the chunk
  */
 void qbd_chunk_put(struct qbd_chunk *chunk)
 {
@@ -223,6 +229,7 @@ static struct qbd_chunk *reap_one(struct qbd_pool *pool, bool any)
 /**
  * qbd_chunk_reap - free the slots of chunks that were freed, and what is too much
  * in the cache
+ * @work: the work item
  */
 void qbd_chunk_reap(struct work_struct *work)
 {
@@ -266,6 +273,7 @@ static unsigned long shrink_scan(struct qbd_shrinker *shrinker, struct shrink_co
 
 /**
  * qbd_chunks_init - let memory pressure shrink the cache
+ * @pool: the pool
  */
 int qbd_chunks_init(struct qbd_pool *pool)
 {
@@ -280,6 +288,7 @@ int qbd_chunks_init(struct qbd_pool *pool)
 
 /**
  * qbd_chunks_exit - forget all chunks; none may be in use. Sleeps.
+ * @pool: the pool
  */
 void qbd_chunks_exit(struct qbd_pool *pool)
 {
@@ -297,6 +306,8 @@ void qbd_chunks_exit(struct qbd_pool *pool)
 
 /**
  * qbd_chunk_named - a record names the chunk: keep it until it is in pages
+ * @chunk: the chunk
+ * @lsn: LSN of the record
  *
  * Context: the ring's work, or while the chunk is held. Does not sleep.
  */
@@ -316,6 +327,7 @@ void qbd_chunk_named(struct qbd_chunk *chunk, u64 lsn)
 
 /**
  * qbd_chunk_unnamed - nothing of the chunk has to be kept any more
+ * @chunk: the chunk
  *
  * Context: not in an interrupt; the caller has a reference.
  */
@@ -355,6 +367,10 @@ static bool row_lock_blocked(struct qbd_chunk *chunk, struct qbd_row_lock *lock,
 
 /**
  * qbd_chunk_try_lock - lock rows if nobody has them
+ * @chunk: the chunk
+ * @lock: the lock, the caller's memory
+ * @first: the first row
+ * @last: the last row
  *
  * Context: chunk->lock, so that a fast path can look at other things under it.
  */
@@ -373,6 +389,10 @@ bool qbd_chunk_try_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 
 
 /**
  * qbd_chunk_lock - lock rows, waiting for those who have them. Sleeps.
+ * @chunk: the chunk
+ * @lock: the lock, the caller's memory
+ * @first: the first row
+ * @last: the last row
  */
 void qbd_chunk_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 first, u32 last)
 {
@@ -392,6 +412,8 @@ void qbd_chunk_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 firs
 
 /**
  * qbd_chunk_unlock - let go of rows, and let those in that waited for them
+ * @chunk: the chunk
+ * @lock: the lock, the caller's memory
  *
  * Context: any.
  */
@@ -416,6 +438,7 @@ void qbd_chunk_unlock(struct qbd_chunk *chunk, struct qbd_row_lock *lock)
 
 /**
  * qbd_chunk_current - legs that may be read: a mask
+ * @chunk: the chunk
  *
  * Current: LIVE, in insync, and on a backend that is in (rule 3).
  */
@@ -442,6 +465,7 @@ u32 qbd_chunk_current(const struct qbd_chunk *chunk)
 /**
  * qbd_chunk_writable - legs that are written: the current ones, and those being
  * rebuilt, so that what is rebuilt stays right. A mask.
+ * @chunk: the chunk
  */
 u32 qbd_chunk_writable(const struct qbd_chunk *chunk)
 {
@@ -462,6 +486,7 @@ u32 qbd_chunk_writable(const struct qbd_chunk *chunk)
 
 /**
  * qbd_chunk_settled - is every leg in insync on a backend that is in
+ * @chunk: the chunk
  *
  * If not, the chunk has to be stamped before anything depends on it (rule 2).
  */
@@ -475,6 +500,9 @@ bool qbd_chunk_settled(const struct qbd_chunk *chunk)
 /**
  * qbd_chunk_record - the record that says what a chunk is now; the caller changes
  * what is to be changed
+ * @chunk: the chunk
+ * @r: the record
+ * @op: why the record is written
  *
  * Context: chunk->mutex.
  */
@@ -509,6 +537,7 @@ void qbd_chunk_record(const struct qbd_chunk *chunk, struct qbd_record *r, u8 op
 
 /**
  * qbd_chunk_stamp - take the legs on backends that are not in out of insync
+ * @chunk: the chunk
  *
  * Context: chunk->mutex; the epoch that put them out is durable.
  *
@@ -576,6 +605,9 @@ static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
 
 /**
  * qbd_chunk_try_ranges - begin a write in rows whose ranges are all active
+ * @chunk: the chunk
+ * @first: the first row
+ * @last: the last row
  *
  * Context: chunk->lock. Ends with qbd_chunk_end_ranges().
  */
@@ -594,6 +626,9 @@ bool qbd_chunk_try_ranges(struct qbd_chunk *chunk, u32 first, u32 last)
 
 /**
  * qbd_chunk_end_ranges - a write ended, well or not. Context: chunk->lock.
+ * @chunk: the chunk
+ * @first: the first row
+ * @last: the last row
  */
 void qbd_chunk_end_ranges(struct qbd_chunk *chunk, u32 first, u32 last)
 {
@@ -609,6 +644,10 @@ void qbd_chunk_end_ranges(struct qbd_chunk *chunk, u32 first, u32 last)
 /**
  * qbd_chunk_append_ranges - append a record for each of the ranges of these rows
  * that is not active. Sleeps.
+ * @chunk: the chunk
+ * @gen: the chunk's gen
+ * @first: the first row
+ * @last: the last row
  *
  * Return: the LSN of the last, 0 if all are.
  */
@@ -649,6 +688,7 @@ static int chunk_unmake(struct qbd_chunk *chunk)
 
 /**
  * qbd_chunk_prepare - make sure that rows of a chunk may be written, and begin
+ * @chunk: the chunk
  * @first: row
  * @last: row, in the same chunk; the caller has both locked
  *
@@ -705,6 +745,7 @@ int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
 
 /**
  * qbd_chunk_free - give a chunk's slots back
+ * @chunk: the chunk
  *
  * The caller has all its rows locked and was admitted to the ring. What was in it
  * reads as zeros when this returns, and is gone even after a crash. Sleeps.

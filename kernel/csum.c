@@ -45,6 +45,9 @@ static struct qbd_pending **segment_of(const struct qbd_chunk *chunk, u32 unit)
 
 /**
  * qbd_csum_loaded - are the pages of these units in memory
+ * @chunk: the chunk
+ * @first: the first unit
+ * @last: the last unit
  *
  * Context: chunk->lock or chunk->mutex.
  */
@@ -60,6 +63,8 @@ bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last)
 
 /**
  * qbd_csum_get - a unit's value; its page is loaded. Context: chunk->lock.
+ * @chunk: the chunk
+ * @unit: the unit, of the chunk
  */
 u32 qbd_csum_get(const struct qbd_chunk *chunk, u32 unit)
 {
@@ -77,6 +82,9 @@ u32 qbd_csum_get(const struct qbd_chunk *chunk, u32 unit)
 
 /**
  * qbd_csum_set - a write of a unit completed
+ * @chunk: the chunk
+ * @unit: the unit, of the chunk
+ * @value: the new value
  *
  * Context: chunk->lock; the unit was reserved.
  */
@@ -92,45 +100,78 @@ void qbd_csum_set(struct qbd_chunk *chunk, u32 unit, u32 value)
 	s->now[i] = value;
 }
 
+/* The first unit of the next segment; a page is 8 segments, so they tile the units. */
+static u32 next_segment(u32 unit)
+{
+	return (unit / QBD_SEGMENT_UNITS + 1) * QBD_SEGMENT_UNITS;
+}
+
+/* Use a unit's segment, which is @spare if there is none. Returns what is left of it. */
+static struct qbd_pending *segment_use(struct qbd_chunk *chunk, u32 unit,
+				       struct qbd_pending *spare)
+{
+	struct qbd_pending **s = segment_of(chunk, unit);
+
+	if (!*s && spare) {
+		memset(spare, 0, offsetof(struct qbd_pending, now));
+		*s = spare;
+		spare = NULL;
+	}
+	if (*s)
+		(*s)->users++;
+	return spare;
+}
+
 /**
  * qbd_csum_reserve - make sure that qbd_csum_set() has room for these units
- * @gfp: GFP_NOWAIT under chunk->lock; GFP_NOIO without
+ * @chunk: the chunk
+ * @first: the first unit
+ * @last: the last unit
  *
- * Return: whether it has. Ends with qbd_csum_unreserve().
+ * Sleeps. Ends with qbd_csum_unreserve().
  */
-bool qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last, gfp_t gfp)
+void qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
-	bool sleeps = gfpflags_allow_blocking(gfp);
-	u32 unit, done = first;
+	u32 unit;
 
-	for (unit = first; unit <= last; unit = done) {
-		struct qbd_pending *spare = NULL, **s = segment_of(chunk, unit);
+	for (unit = first; unit <= last; unit = next_segment(unit)) {
+		struct qbd_pending *spare = mempool_alloc(&pool->pendings, GFP_NOIO);
 
-		/* A page is 8 segments, so segments tile the units. */
-		done = (unit / QBD_SEGMENT_UNITS + 1) * QBD_SEGMENT_UNITS;
-		if (sleeps) {
-			spare = mempool_alloc(&pool->pendings, gfp);
-			spin_lock_irq(&chunk->lock);
-		} else if (!*s) {
-			spare = mempool_alloc(&pool->pendings, gfp | __GFP_NOWARN);
-		}
-		if (!*s && spare) {
-			memset(spare, 0, offsetof(struct qbd_pending, now));
-			*s = spare;
-			spare = NULL;
-		}
-		if (*s)
-			(*s)->users++;
-		if (sleeps)
-			spin_unlock_irq(&chunk->lock);
+		spin_lock_irq(&chunk->lock);
+		spare = segment_use(chunk, unit, spare);
+		spin_unlock_irq(&chunk->lock);
 		if (spare)
 			mempool_free(spare, &pool->pendings);
-		if (!*s) {
-			if (unit > first)
-				qbd_csum_unreserve(chunk, first, unit - 1);
-			return false;
+	}
+}
+
+/**
+ * qbd_csum_try_reserve - the same without sleeping. Context: chunk->lock.
+ * @chunk: the chunk
+ * @first: the first unit
+ * @last: the last unit
+ *
+ * Return: false when there is no memory; then nothing is reserved.
+ */
+bool qbd_csum_try_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+	u32 unit;
+
+	lockdep_assert_held(&chunk->lock);
+	for (unit = first; unit <= last; unit = next_segment(unit)) {
+		struct qbd_pending *spare = NULL;
+
+		if (!*segment_of(chunk, unit)) {
+			spare = mempool_alloc(&pool->pendings, GFP_NOWAIT | __GFP_NOWARN);
+			if (!spare) {
+				if (unit > first)
+					qbd_csum_unreserve(chunk, first, unit - 1);
+				return false;
+			}
 		}
+		segment_use(chunk, unit, spare);
 	}
 	return true;
 }
@@ -146,14 +187,16 @@ static void segment_trim(struct qbd_chunk *chunk, struct qbd_pending **s)
 
 /**
  * qbd_csum_unreserve - the write ended. Context: chunk->lock.
+ * @chunk: the chunk
+ * @first: the first unit
+ * @last: the last unit
  */
 void qbd_csum_unreserve(struct qbd_chunk *chunk, u32 first, u32 last)
 {
 	u32 unit;
 
 	lockdep_assert_held(&chunk->lock);
-	for (unit = first; unit <= last;
-	     unit = (unit / QBD_SEGMENT_UNITS + 1) * QBD_SEGMENT_UNITS) {
+	for (unit = first; unit <= last; unit = next_segment(unit)) {
 		struct qbd_pending **s = segment_of(chunk, unit);
 
 		(*s)->users--;
@@ -187,6 +230,7 @@ static void page_free(struct qbd_pool *pool, struct qbd_csum_page *page)
 
 /**
  * qbd_csum_fresh - memory for the table of a chunk that is going to be made
+ * @chunk: the chunk
  *
  * Context: chunk->mutex; there is no map yet.
  */
@@ -285,6 +329,9 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool all, struct qbd_csum_p
 
 /**
  * qbd_csum_load - have the pages of these units in memory
+ * @chunk: the chunk
+ * @first: the first unit
+ * @last: the last unit
  *
  * Sleeps. The chunk exists. Return: 0, -ENOMEM, -EIO no copy can be read.
  */
@@ -315,6 +362,7 @@ int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
 
 /**
  * qbd_csum_load_made - the table of a chunk whose making is in the log
+ * @chunk: the chunk
  *
  * It may never have been written, so what cannot be read is holes. Context:
  * activation.
@@ -338,6 +386,11 @@ int qbd_csum_load_made(struct qbd_chunk *chunk)
 
 /**
  * qbd_csum_replay - a record of the log: into the pages that it is newer than
+ * @chunk: the chunk
+ * @lsn: LSN of the record
+ * @first: the first unit
+ * @nr: how many
+ * @values: the new values, a unit each
  *
  * Context: activation. Return: 0, or why a page cannot be had.
  */
@@ -368,6 +421,8 @@ int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 
 /**
  * qbd_csum_compare - a unit does not match: is our table the newest
+ * @chunk: the chunk
+ * @unit: the unit, of the chunk
  *
  * Reads all copies of the unit's page; the one with the highest LSN wins. Not
  * while the page in memory has changes of its own. Sleeps.
@@ -404,6 +459,7 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 /**
  * qbd_csum_check - read all copies of the table; have those that are damaged
  * written again
+ * @chunk: the chunk
  *
  * Sleeps. Return: whether any was.
  */
@@ -439,6 +495,7 @@ bool qbd_csum_check(struct qbd_chunk *chunk)
 
 /**
  * qbd_csum_drop - free the table. Context: the chunk's last user.
+ * @chunk: the chunk
  */
 void qbd_csum_drop(struct qbd_chunk *chunk)
 {
@@ -468,6 +525,7 @@ void qbd_csum_drop(struct qbd_chunk *chunk)
 
 /**
  * qbd_csum_capture - a flush begins: what is pending now, it will record
+ * @chunk: the chunk
  */
 void qbd_csum_capture(struct qbd_chunk *chunk)
 {
@@ -535,6 +593,7 @@ static u64 append_run(struct qbd_chunk *chunk, u32 first, u32 nr)
 
 /**
  * qbd_csum_append - put the records of what is captured into the ring. Sleeps.
+ * @chunk: the chunk
  *
  * Return: the LSN of the last, 0 if there was none.
  */
@@ -572,6 +631,8 @@ u64 qbd_csum_append(struct qbd_chunk *chunk)
 
 /**
  * qbd_csum_append_units - the records of a FUA write. Sleeps.
+ * @chunk: the chunk
+ * @last: the last unit
  * @first: units that this write wrote, all of them, and whose values it set; it
  *	has their rows locked
  *
@@ -607,6 +668,9 @@ u64 qbd_csum_append_units(struct qbd_chunk *chunk, u32 first, u32 last)
 
 /**
  * qbd_csum_record - a value that reconcile found at activation: into the page
+ * @chunk: the chunk
+ * @unit: the unit, of the chunk
+ * @value: the new value
  *
  * Without a record: until the page is durable the range is reconciled again.
  * Context: chunk->lock.
@@ -622,6 +686,11 @@ void qbd_csum_record(struct qbd_chunk *chunk, u32 unit, u32 value)
 
 /**
  * qbd_csum_apply - a record is durable: its values are recorded ones now
+ * @chunk: the chunk
+ * @lsn: LSN of the record
+ * @first: the first unit
+ * @nr: how many
+ * @values: the new values, a unit each
  *
  * Context: the ring's work, or replay.
  */
@@ -663,6 +732,7 @@ void qbd_csum_apply(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 
 /**
  * qbd_csum_unwritten - is there anything that a checkpoint has to write or keep
+ * @chunk: the chunk
  */
 bool qbd_csum_unwritten(struct qbd_chunk *chunk)
 {
@@ -683,6 +753,8 @@ bool qbd_csum_unwritten(struct qbd_chunk *chunk)
 
 /**
  * qbd_csum_write - write pages of the table to the legs that hold it
+ * @chunk: the chunk
+ * @out: the writer
  * @legs: mask of legs
  * @all: all pages, not only those that changed; they are loaded
  *
@@ -732,6 +804,7 @@ void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_page
 
 /**
  * qbd_csum_all_holes - is there nothing left in the chunk; its table is loaded
+ * @chunk: the chunk
  */
 bool qbd_csum_all_holes(struct qbd_chunk *chunk)
 {
@@ -748,6 +821,9 @@ bool qbd_csum_all_holes(struct qbd_chunk *chunk)
 
 /**
  * qbd_csum_block - the checksum of a block's content
+ * @chunk: the chunk
+ * @gen: the chunk's gen
+ * @row: the row, of the chunk
  * @leg: 0 for replicas
  * @pages: layer->block_pages of them
  */

@@ -67,7 +67,7 @@ static int discard_rows(struct qbd_chunk *chunk, u32 first, u32 last)
 		goto unlock;
 	err = qbd_csum_load(chunk, from, to);
 	if (!err) {
-		qbd_csum_reserve(chunk, from, to, GFP_NOIO);
+		qbd_csum_reserve(chunk, from, to);
 		spin_lock_irq(&chunk->lock);
 		for (unit = from; unit <= to; unit++)
 			if (qbd_csum_get(chunk, unit) != QBD_CSUM_HOLE)
@@ -153,6 +153,7 @@ static void discard_work(struct work_struct *work)
 
 /**
  * qbd_discard_map - a user's discard or write-zeroes
+ * @io: the bio's data of ours
  */
 int qbd_discard_map(struct qbd_io *io)
 {

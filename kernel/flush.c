@@ -44,6 +44,8 @@
 
 /**
  * qbd_named_each - call a function for every chunk that was named when it began
+ * @pool: the pool
+ * @context: passed to @fn
  * @fn: not 0 ends the walk and is returned
  *
  * Two markers in the list keep the walk's place and its end, whatever comes and
@@ -94,6 +96,7 @@ static int append(struct qbd_chunk *chunk, void *context)
 
 /**
  * qbd_flush - make all that completed before this durable
+ * @pool: the pool
  *
  * Sleeps; its records use room that is kept for them.
  *
@@ -151,6 +154,8 @@ static void flush_bios(struct work_struct *work)
 
 /**
  * qbd_flush_bio - a user's flush
+ * @pool: the pool
+ * @bio: the bio
  */
 void qbd_flush_bio(struct qbd_pool *pool, struct bio *bio)
 {
@@ -230,6 +235,7 @@ static int end_ranges(struct qbd_chunk *chunk, void *context)
 
 /**
  * qbd_checkpoint - put all that is recorded into pages, and let go of the ring
+ * @pool: the pool
  *
  * Sleeps. Return: 0 or an error; after an error the log is as it was.
  */
@@ -294,6 +300,7 @@ out:
 
 /**
  * qbd_checkpoint_soon - the ring fills up
+ * @pool: the pool
  */
 void qbd_checkpoint_soon(struct qbd_pool *pool)
 {
@@ -302,6 +309,7 @@ void qbd_checkpoint_soon(struct qbd_pool *pool)
 
 /**
  * qbd_checkpoint_idle - something was recorded: a checkpoint when it gets quiet
+ * @pool: the pool
  */
 void qbd_checkpoint_idle(struct qbd_pool *pool)
 {

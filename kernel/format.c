@@ -53,6 +53,7 @@ static void string_copy(char *to, const char *from, size_t size)
 
 /**
  * qbd_policy_valid - is this a policy that a volume can have
+ * @p: the policy
  */
 bool qbd_policy_valid(const struct qbd_policy *p)
 {
@@ -66,6 +67,8 @@ bool qbd_policy_valid(const struct qbd_policy *p)
 
 /**
  * qbd_csum_table_bytes - room that a chunk's checksum table needs in a slot
+ * @p: the policy
+ * @extent_size: bytes of an extent
  *
  * Return: bytes, with both places of each page.
  */
@@ -78,6 +81,10 @@ u32 qbd_csum_table_bytes(const struct qbd_policy *p, u32 extent_size)
 
 /**
  * qbd_csum_seed - where a block belongs, as the start of its checksum
+ * @layer: the layer
+ * @chunk: the chunk
+ * @gen: the chunk's gen
+ * @row: the row, of the chunk
  * @leg: 0 for replicas, whose legs are all the same
  */
 u32 qbd_csum_seed(u32 layer, u32 chunk, u64 gen, u32 row, u32 leg)
@@ -107,6 +114,7 @@ static u32 super_crc(const struct qbd_super_disk *d)
 
 /**
  * qbd_super_encode - a superblock's bytes
+ * @super: the superblock
  * @raw: QBD_SUPER_SIZE bytes, written whole
  */
 void qbd_super_encode(const struct qbd_super *super, void *raw)
@@ -182,7 +190,9 @@ static u64 geometry_place(struct qbd_geometry *g, const struct qbd_membership *p
 
 /**
  * qbd_geometry_make - lay out a new backend
- * @geometry: uuid and index are the caller's; the rest is set here
+ * @g: the new backend's; uuid and index are the caller's, the rest is set here
+ * @p: the policy
+ * @device_bytes: size of the device
  *
  * Return: 0, or -ENOSPC when not even one slot fits.
  */
@@ -268,6 +278,7 @@ static int membership_check(const struct qbd_membership *p)
 
 /**
  * qbd_super_decode - check one place of a superblock and read it
+ * @super: the superblock
  * @raw: QBD_SUPER_SIZE bytes
  * @device_bytes: size of the device; what the superblock claims must fit
  *
@@ -338,6 +349,8 @@ int qbd_super_decode(const void *raw, u64 device_bytes, struct qbd_super *super)
 
 /**
  * qbd_super_newest - read a superblock from its two places
+ * @device_bytes: size of the device
+ * @super: the superblock
  * @both: 2 * QBD_SUPER_SIZE bytes from the start of the device
  *
  * Return: as qbd_super_decode(), of the better place.
@@ -357,6 +370,7 @@ int qbd_super_newest(const void *both, u64 device_bytes, struct qbd_super *super
 
 /**
  * qbd_super_error - what an error of qbd_super_decode() means, for people
+ * @err: of qbd_super_decode()
  */
 const char *qbd_super_error(int err)
 {
@@ -380,6 +394,8 @@ const char *qbd_super_error(int err)
 
 /**
  * qbd_tag_match - is @tag one of the blank-separated @tags
+ * @tags: blank-separated tags
+ * @tag: a tag, or an empty string
  *
  * An empty @tag matches every backend.
  */
@@ -404,6 +420,8 @@ bool qbd_tag_match(const char *tags, const char *tag)
 
 /**
  * qbd_page_seal - write a page's header around its payload
+ * @uuid: of the backend
+ * @id: the page's header
  * @raw: QBD_PAGE_SIZE bytes with the payload in place
  */
 void qbd_page_seal(void *raw, const u8 *uuid, const struct qbd_page_id *id)
@@ -422,6 +440,9 @@ void qbd_page_seal(void *raw, const u8 *uuid, const struct qbd_page_id *id)
 
 /**
  * qbd_page_check - is this one place of a page of that backend
+ * @raw: QBD_PAGE_SIZE bytes
+ * @uuid: of the backend
+ * @id: the page's header
  *
  * Return: 0 and its header in @id, or -EILSEQ.
  */
@@ -442,6 +463,10 @@ int qbd_page_check(const void *raw, const u8 *uuid, struct qbd_page_id *id)
 
 /**
  * qbd_page_newest - find the newest valid place of a page
+ * @uuid: of the backend
+ * @type: of its pages
+ * @number: its number
+ * @id: the page's header
  * @both: QBD_PAGE_PLACES bytes
  *
  * Checksum pages of a slot that is used again begin anew with seq, but have a
@@ -475,6 +500,8 @@ int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number,
 
 /**
  * qbd_slot_put - write an entry of a slot table page
+ * @payload: QBD_PAGE_PAYLOAD bytes of a page
+ * @s: the entry
  * @i: below QBD_SLOTS_PER_PAGE
  */
 void qbd_slot_put(void *payload, unsigned int i, const struct qbd_slot *s)
@@ -493,6 +520,9 @@ void qbd_slot_put(void *payload, unsigned int i, const struct qbd_slot *s)
 
 /**
  * qbd_slot_get - read an entry of a slot table page
+ * @payload: QBD_PAGE_PAYLOAD bytes of a page
+ * @i: index of the entry in the page
+ * @s: the entry
  *
  * A state or leg that cannot be is read as FREE.
  */
@@ -596,6 +626,9 @@ void qbd_volume_put(void *payload, unsigned int i, const struct qbd_volume_entry
 
 /**
  * qbd_volume_get - read an entry of a volume table page
+ * @payload: QBD_PAGE_PAYLOAD bytes of a page
+ * @i: index of the entry in the page
+ * @v: the volume
  *
  * One that makes no sense is read as unused.
  */
@@ -611,6 +644,9 @@ void qbd_layer_put(void *payload, unsigned int i, const struct qbd_layer_entry *
 
 /**
  * qbd_layer_get - read an entry of a layer table page
+ * @payload: QBD_PAGE_PAYLOAD bytes of a page
+ * @i: index of the entry in the page
+ * @l: the entry
  *
  * One that makes no sense is read as unused.
  */
@@ -623,6 +659,9 @@ void qbd_layer_get(const void *payload, unsigned int i, struct qbd_layer_entry *
 
 /**
  * qbd_ring_block_seal - write a ring block's header around its records
+ * @raw: QBD_PAGE_SIZE bytes
+ * @pool_uuid: of the pool
+ * @b: the backend
  */
 void qbd_ring_block_seal(void *raw, const u8 *pool_uuid, const struct qbd_ring_block *b)
 {
@@ -643,6 +682,9 @@ void qbd_ring_block_seal(void *raw, const u8 *pool_uuid, const struct qbd_ring_b
 
 /**
  * qbd_ring_block_check - is this a whole block of that pool's ring
+ * @raw: QBD_PAGE_SIZE bytes
+ * @pool_uuid: of the pool
+ * @b: the backend
  *
  * Return: 0 and its header in @b, or -EILSEQ.
  */
@@ -670,6 +712,7 @@ int qbd_ring_block_check(const void *raw, const u8 *pool_uuid, struct qbd_ring_b
 
 /**
  * qbd_record_size - bytes that a record takes in a ring block
+ * @r: the record
  */
 unsigned int qbd_record_size(const struct qbd_record *r)
 {
@@ -701,6 +744,7 @@ unsigned int qbd_record_size(const struct qbd_record *r)
 
 /**
  * qbd_record_encode - write a record
+ * @r: the record
  * @out: room for qbd_record_size() bytes
  *
  * Return: its size in bytes.
@@ -806,6 +850,8 @@ static int chunk_record_decode(const struct qbd_chunk_record_disk *d,
 
 /**
  * qbd_record_decode - check and read the record at @raw
+ * @raw: QBD_PAGE_SIZE bytes
+ * @r: the record
  * @left: bytes from @raw to the end of the block's records
  *
  * What a record names (layer, chunk, rows, units, slots) may still not exist:

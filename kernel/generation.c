@@ -25,6 +25,7 @@
 
 /**
  * qbd_ring_choose - who should be ring members
+ * @pool: the pool
  * @m: the largest number of legs that a chunk of any volume may lose
  *
  * Those who are, and are in, and more if there are fewer than max(M) + 1, or 3, on
@@ -172,6 +173,7 @@ static int renew(struct qbd_pool *pool, u64 members)
 
 /**
  * qbd_ring_extend - have as many ring members as there should be
+ * @pool: the pool
  * @m: as in qbd_ring_choose()
  *
  * Sleeps. Return: 0, also when there is nothing to do or nobody to choose from; or

@@ -19,6 +19,8 @@
 
 /**
  * qbd_history_has - is an epoch in a history
+ * @m: the membership
+ * @epoch: the epoch
  */
 bool qbd_history_has(const struct qbd_membership *m, const struct qbd_epoch *epoch)
 {
@@ -73,6 +75,7 @@ static bool newer(const struct qbd_super *a, const struct qbd_super *b)
 
 /**
  * qbd_history_find - which history to go on from
+ * @history: set to what they add up to
  * @supers: by index, QBD_MAX_BACKENDS of them; NULL: not there
  * @force: the tag of the newest epoch of the history to keep, or 0
  *

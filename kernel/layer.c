@@ -27,6 +27,10 @@ static u32 rounddown_rows(u64 bytes, u32 row_bytes, u32 rows)
 
 /**
  * qbd_layer_create - a layer in memory, with no chunks yet
+ * @pool: the pool
+ * @index: in the table
+ * @entry: its entry in the table
+ * @tag: a tag, or an empty string
  */
 struct qbd_layer *qbd_layer_create(struct qbd_pool *pool, u32 index,
 				   const struct qbd_layer_entry *entry, const char *tag)
@@ -70,6 +74,7 @@ struct qbd_layer *qbd_layer_create(struct qbd_pool *pool, u32 index,
 
 /**
  * qbd_layer_destroy - free a layer and its maps; no chunk of it is in use
+ * @layer: the layer
  */
 void qbd_layer_destroy(struct qbd_layer *layer)
 {
@@ -146,6 +151,7 @@ static int volume_load(struct qbd_pool *pool, u32 index, const struct qbd_volume
 
 /**
  * qbd_volumes_load - make volumes and layers of what the tables say
+ * @pool: the pool
  *
  * Context: activation. Return: 0, -ENOMEM, -EUCLEAN the tables contradict
  * themselves.
@@ -194,6 +200,8 @@ void qbd_volumes_exit(struct qbd_pool *pool)
 
 /**
  * qbd_volume_find - by name or number
+ * @pool: the pool
+ * @name: its name
  *
  * Context: volume_mutex. Return: NULL if there is none.
  */
@@ -216,6 +224,7 @@ struct qbd_volume *qbd_volume_find(struct qbd_pool *pool, const char *name)
 
 /**
  * qbd_pool_max_m - the largest number of legs that a chunk of any volume may lose
+ * @pool: the pool
  */
 unsigned int qbd_pool_max_m(struct qbd_pool *pool)
 {
@@ -258,6 +267,8 @@ static unsigned int usable_members(struct qbd_pool *pool, const char *tag)
 
 /**
  * qbd_volume_create - make a volume
+ * @pool: the pool
+ * @error: set to what was wrong
  * @entry: its name, size, policy and tag; the rest is set here
  *
  * Sleeps. Return: 0, or an error and what was wrong.
@@ -336,6 +347,9 @@ out:
 
 /**
  * qbd_volume_remove - remove a volume that no target uses
+ * @pool: the pool
+ * @name: its name
+ * @error: set to what was wrong
  *
  * Durable when it returns; its chunks are freed in the background.
  */
@@ -423,6 +437,7 @@ static void layer_quiet(struct qbd_layer *layer)
 
 /**
  * qbd_free_deleted - free the chunks of volumes that were removed, then them
+ * @work: the work item
  */
 void qbd_free_deleted(struct work_struct *work)
 {

@@ -72,6 +72,8 @@ static bool last_legs(struct qbd_pool *pool, u64 in)
 
 /**
  * qbd_member_next_epoch - a membership with a new epoch
+ * @pool: the pool
+ * @m: the membership
  * @out: backends that go out with it
  * @back: backends that come in with it
  */
@@ -132,6 +134,7 @@ static int write_epochs(struct qbd_pool *pool, u64 out, u64 back)
 
 /**
  * qbd_member_epoch - a new epoch, durable
+ * @pool: the pool
  * @out: backends that go out; more may join them while it is written
  * @back: backends that come in
  *
@@ -179,6 +182,7 @@ static int stamp(struct qbd_chunk *chunk, void *context)
 /**
  * qbd_member_stamp - stamp every named chunk that has a leg on a backend that is
  * not in. Sleeps.
+ * @pool: the pool
  */
 int qbd_member_stamp(struct qbd_pool *pool)
 {
@@ -225,6 +229,8 @@ static void member_work(struct work_struct *work)
 
 /**
  * qbd_member_fail - backends failed a write or a flush
+ * @pool: the pool
+ * @which: bitmap of backends
  *
  * Context: any. What depends on it waits with qbd_member_settle().
  */
@@ -248,6 +254,8 @@ void qbd_member_fail(struct qbd_pool *pool, u64 which)
 
 /**
  * qbd_member_settle - have backends that failed put out, and the stamps made
+ * @pool: the pool
+ * @which: bitmap of backends
  *
  * Sleeps. Return: 0 when their failure is on disk; -EIO when one stays in
  * (rule 4), or nothing can be recorded.
@@ -265,6 +273,8 @@ int qbd_member_settle(struct qbd_pool *pool, u64 which)
 
 /**
  * qbd_member_out - take a backend out that did not fail
+ * @pool: the pool
+ * @index: index of the backend
  *
  * Sleeps. Return: 0; -EBUSY when it has to stay (rule 4), and nothing changed; or
  * an error with which the pool failed.
@@ -283,6 +293,7 @@ int qbd_member_out(struct qbd_pool *pool, unsigned int index)
 
 /**
  * qbd_member_quiet - wait until every failure that was reported is settled
+ * @pool: the pool
  *
  * Sleeps. Return: 0, or the error with which the ring failed.
  */
@@ -297,6 +308,8 @@ int qbd_member_quiet(struct qbd_pool *pool)
 
 /**
  * qbd_member_wait_epoch - as qbd_member_settle(), but not for the stamps
+ * @pool: the pool
+ * @which: bitmap of backends
  *
  * For the ring, which the stamps need. Return: those that stay in.
  */

@@ -364,6 +364,11 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 
 /**
  * qbd_pool_message - a message to a pool device. Sleeps.
+ * @pool: the pool
+ * @argc: how many words
+ * @argv: the words
+ * @result: where the answer goes
+ * @maxlen: bytes of room in @result
  *
  * Return: 0; 1 when @result is the answer; an error.
  */
@@ -387,6 +392,9 @@ static const char *progress_name(const struct qbd_progress *p)
 
 /**
  * qbd_pool_status - the pool's status line
+ * @pool: the pool
+ * @result: where the answer goes
+ * @maxlen: bytes of room in @result
  */
 void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 {
@@ -441,6 +449,9 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 
 /**
  * qbd_volume_status - a volume's status line
+ * @v: the volume
+ * @result: where the answer goes
+ * @maxlen: bytes of room in @result
  */
 void qbd_volume_status(struct qbd_volume *v, char *result, unsigned int maxlen)
 {

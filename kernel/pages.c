@@ -16,6 +16,7 @@
 
 /**
  * qbd_pages_init - buffers for a writer
+ * @out: the writer
  */
 int qbd_pages_init(struct qbd_pages *out)
 {
@@ -33,6 +34,7 @@ void qbd_pages_exit(struct qbd_pages *out)
 
 /**
  * qbd_pages_next - a buffer for the next page; sends a full group first. Sleeps.
+ * @out: the writer
  */
 void *qbd_pages_next(struct qbd_pages *out)
 {
@@ -45,6 +47,9 @@ void *qbd_pages_next(struct qbd_pages *out)
 
 /**
  * qbd_pages_write - seal a page and send it
+ * @out: the writer
+ * @b: the backend
+ * @id: the page's header
  * @start: of its table or area, in bytes
  * @raw: from qbd_pages_next(), with the payload in place
  */
@@ -59,6 +64,7 @@ void qbd_pages_write(struct qbd_pages *out, struct qbd_backend *b, u64 start, vo
 
 /**
  * qbd_pages_send - wait for all that was sent. Sleeps.
+ * @out: the writer
  *
  * Return: bitmap of the backends on which any write failed since qbd_pages_init()
  * or the last call that returned some.
@@ -73,6 +79,9 @@ u64 qbd_pages_send(struct qbd_pages *out)
 
 /**
  * qbd_table_init - memory for a small table, all of it unused
+ * @table: the table
+ * @type: of its pages
+ * @nr_pages: of the table
  */
 int qbd_table_init(struct qbd_table *table, u32 type, u32 nr_pages)
 {
@@ -101,6 +110,10 @@ void qbd_table_exit(struct qbd_table *table)
 
 /**
  * qbd_table_write - write the pages of a table to some backends
+ * @pool: the pool
+ * @table: the table
+ * @which: bitmap of backends
+ * @out: the writer
  * @all: all, not only those that changed
  */
 void qbd_table_write(struct qbd_pool *pool, struct qbd_table *table, u64 which, bool all,

@@ -23,6 +23,7 @@ static struct kmem_cache *pending_cache;
 
 /**
  * qbd_pool_find - the pool of a mapped device
+ * @md: the pool's mapped device
  *
  * Return: with a reference, or NULL.
  */
@@ -102,6 +103,7 @@ static struct workqueue_struct *pool_wq(const char *name, unsigned int flags, in
 
 /**
  * qbd_pool_create - a pool without backends
+ * @md: the pool's mapped device
  *
  * Return: with one reference, or NULL: no memory.
  */
@@ -168,6 +170,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 
 /**
  * qbd_pool_start - the first resume
+ * @pool: the pool
  *
  * Sleeps. Return: 0, or an error that the kernel log tells more about; a pool
  * that failed to start is not started again.
@@ -202,6 +205,7 @@ int qbd_pool_start(struct qbd_pool *pool)
 
 /**
  * qbd_pool_stop - the last table went
+ * @pool: the pool
  */
 void qbd_pool_stop(struct qbd_pool *pool)
 {

@@ -399,6 +399,7 @@ static void read_slow_work(struct work_struct *work)
 
 /**
  * qbd_read_map - a user's read
+ * @io: the bio's data of ours
  */
 int qbd_read_map(struct qbd_io *io)
 {

@@ -267,6 +267,9 @@ static int let_in(struct qbd_backend *b, const char **error)
 
 /**
  * qbd_member_readd - let a backend that was out in again
+ * @pool: the pool
+ * @index: index of the backend
+ * @error: set to what was wrong
  * @path: its device
  *
  * Sleeps, long. Context: no lock. Return: 0, or an error and what it was.
@@ -347,6 +350,10 @@ out:
 
 /**
  * qbd_member_replace - put an empty device in the place of a backend that is out
+ * @pool: the pool
+ * @index: index of the backend
+ * @path: of the device
+ * @error: set to what was wrong
  *
  * Whatever is on the device is overwritten. Sleeps, long. The index goes to the
  * new device only when no chunk names it (rule 3).

@@ -205,7 +205,7 @@ static int reconcile_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool repla
 		      pool->members.pool_name, layer->volume, chunk->number, rows->lost);
 	}
 	if (!err && !replay)
-		qbd_csum_reserve(chunk, from, to, GFP_NOIO);
+		qbd_csum_reserve(chunk, from, to);
 	spin_lock_irq(&chunk->lock);
 	for (unit = from; !err && unit <= to; unit++) {
 		u32 value = *qbd_rows_csum(rows, unit % layer->units,
@@ -227,6 +227,7 @@ static int reconcile_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool repla
 
 /**
  * qbd_reconcile - reconcile rows of a chunk
+ * @chunk: the chunk
  * @first: row
  * @nr: rows
  * @replay: new values go into the pages in memory; else they become pending

@@ -19,6 +19,8 @@
 
 /**
  * qbd_replay_note - take note of what stands at a position of a member's ring
+ * @replay: what was found so far
+ * @member: index of the backend it was read from
  * @position: 0 .. ring_blocks - 1
  * @raw: QBD_PAGE_SIZE bytes, in any state
  *
@@ -70,6 +72,7 @@ static u64 run_start(const struct qbd_replay *replay, u64 last, u64 stop)
 
 /**
  * qbd_replay_find - the log: first, last and next_lsn
+ * @replay: what was found so far
  *
  * Return: 0; -ENODATA when the generation has no records yet; -EUCLEAN when
  * blocks that were acknowledged are on none of the members that were shown.
@@ -116,6 +119,8 @@ int qbd_replay_find(struct qbd_replay *replay)
 
 /**
  * qbd_replay_block - hand out the records of one block of the log, in order
+ * @replay: what was found so far
+ * @context: passed to @fn
  * @number: replay->first .. replay->last
  * @raw: the copy that qbd_replay_note() chose, read again
  * @fn: called for each; not 0 ends the walk and is returned
@@ -150,6 +155,8 @@ int qbd_replay_block(const struct qbd_replay *replay, u64 number, const void *ra
 
 /**
  * qbd_replay_slot - a slot's entry as a chunk record leaves it
+ * @record: the record
+ * @slot: the entry
  * @i: which of the record's legs
  */
 void qbd_replay_slot(const struct qbd_record *record, unsigned int i,

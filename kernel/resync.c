@@ -279,6 +279,7 @@ static struct qbd_chunk *next_chunk(struct qbd_layer *layer, unsigned long *n,
 
 /**
  * qbd_chunks_each - call a function for all chunks of a pool, one after another
+ * @pool: the pool
  * @wanted: which; asked under map_lock
  * @fn: may sleep; -EINTR ends the walk, other errors do not
  *
@@ -348,6 +349,7 @@ static int resync_one(struct qbd_chunk *chunk)
 
 /**
  * qbd_resync_work - fill whatever is not in sync and can be
+ * @work: the work item
  */
 void qbd_resync_work(struct work_struct *work)
 {

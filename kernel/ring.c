@@ -39,6 +39,7 @@
 
 /**
  * qbd_ring_init - memory of the ring; its place in the log is set by activation
+ * @pool: the pool
  */
 int qbd_ring_init(struct qbd_pool *pool)
 {
@@ -100,6 +101,7 @@ static bool batch_begun(struct qbd_ring *ring, struct qbd_batch *full)
 
 /**
  * qbd_ring_append - put a record into the log
+ * @pool: the pool
  * @record: a new chunk's gen is set to the record's LSN
  *
  * It is neither durable nor in effect when this returns; see qbd_ring_wait().
@@ -142,6 +144,8 @@ u64 qbd_ring_append(struct qbd_pool *pool, struct qbd_record *record)
 
 /**
  * qbd_ring_wait - wait until a record is durable and in effect
+ * @pool: the pool
+ * @lsn: LSN of the record
  *
  * Return: 0, or the error with which the ring failed.
  */
@@ -155,6 +159,8 @@ int qbd_ring_wait(struct qbd_pool *pool, u64 lsn)
 
 /**
  * qbd_ring_record - append a record and wait for it
+ * @pool: the pool
+ * @record: the record
  */
 int qbd_ring_record(struct qbd_pool *pool, struct qbd_record *record)
 {
@@ -175,6 +181,7 @@ static unsigned int ring_fill(struct qbd_pool *pool)
 
 /**
  * qbd_ring_admit - wait until there is room for a request's records
+ * @pool: the pool
  *
  * To be called before a request takes any lock; it may then append a chunk
  * record, a stamp and its ranges without waiting for room again. Sets a
@@ -196,6 +203,7 @@ int qbd_ring_admit(struct qbd_pool *pool)
 
 /**
  * qbd_ring_position - up to where everything is durable and in effect
+ * @pool: the pool
  * @lsn: the last LSN
  * @block: the block after it
  */
@@ -209,6 +217,8 @@ void qbd_ring_position(struct qbd_pool *pool, u64 *lsn, u64 *block)
 
 /**
  * qbd_ring_advance - what lies before @block is in pages, and they are flushed
+ * @pool: the pool
+ * @block: number of the block
  *
  * The room is free only when a later block that says so is durable.
  */
@@ -221,6 +231,8 @@ void qbd_ring_advance(struct qbd_pool *pool, u64 block)
 
 /**
  * qbd_ring_fail - nothing more can be recorded
+ * @pool: the pool
+ * @error: set to what was wrong
  *
  * What is durable stays as it is; the pool has to be activated anew.
  */
@@ -374,6 +386,7 @@ static void ring_work(struct work_struct *work)
 
 /**
  * qbd_ring_start - where new records go
+ * @pool: the pool
  * @lsn: the next one
  * @block: the next one, and the oldest that is needed
  */
@@ -394,6 +407,7 @@ void qbd_ring_start(struct qbd_pool *pool, u64 lsn, u64 block)
 
 /**
  * qbd_ring_pause - let no record in, and wait until all that are in are durable
+ * @pool: the pool
  *
  * Whoever appends waits until qbd_ring_resume(). Sleeps. Return: 0 or the error
  * with which the ring failed; then it is not paused.
@@ -423,6 +437,7 @@ void qbd_ring_resume(struct qbd_pool *pool)
 
 /**
  * qbd_ring_move - the log is in other blocks now. Context: paused.
+ * @pool: the pool
  * @tail: its first
  * @next: the one after its last
  */
@@ -440,6 +455,8 @@ void qbd_ring_move(struct qbd_pool *pool, u64 tail, u64 next)
 
 /**
  * qbd_ring_tail - what was replayed is still in the log. Context: activation.
+ * @pool: the pool
+ * @block: number of the block
  */
 void qbd_ring_tail(struct qbd_pool *pool, u64 block)
 {

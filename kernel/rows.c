@@ -69,6 +69,7 @@ static void rows_pages_free(struct qbd_rows *rows)
 
 /**
  * qbd_rows_alloc - room for some rows of a chunk, all legs
+ * @chunk: the chunk
  * @first: row
  * @nr: rows, at most layer->io_rows
  * @gfp: GFP_NOWAIT, or GFP_NOIO, with which it does not fail
@@ -123,6 +124,7 @@ struct qbd_rows *qbd_rows_alloc(struct qbd_chunk *chunk, u32 first, u32 nr, gfp_
 
 /**
  * qbd_rows_free - Context: any
+ * @rows: the rows
  */
 void qbd_rows_free(struct qbd_rows *rows)
 {
@@ -138,6 +140,7 @@ void qbd_rows_free(struct qbd_rows *rows)
 /**
  * qbd_rows_csums - copy the values of all units; those that are states are zeros
  * from now on
+ * @rows: the rows
  *
  * Context: the rows are locked, the table is loaded.
  */
@@ -160,6 +163,9 @@ void qbd_rows_csums(struct qbd_rows *rows)
 
 /**
  * qbd_rows_zero - a block of zeros
+ * @rows: the rows
+ * @leg: the leg
+ * @row: the row, counted from rows->first
  */
 void qbd_rows_zero(struct qbd_rows *rows, u32 leg, u32 row)
 {
@@ -173,6 +179,9 @@ void qbd_rows_zero(struct qbd_rows *rows, u32 leg, u32 row)
 
 /**
  * qbd_rows_sum - compute a block's checksum into rows->csums
+ * @rows: the rows
+ * @leg: the leg
+ * @row: the row, counted from rows->first
  */
 void qbd_rows_sum(struct qbd_rows *rows, u32 leg, u32 row)
 {
@@ -183,6 +192,9 @@ void qbd_rows_sum(struct qbd_rows *rows, u32 leg, u32 row)
 
 /**
  * qbd_rows_verify - does a block hold what its checksum says
+ * @rows: the rows
+ * @leg: the leg
+ * @row: the row, counted from rows->first
  */
 bool qbd_rows_verify(struct qbd_rows *rows, u32 leg, u32 row)
 {
@@ -195,6 +207,8 @@ bool qbd_rows_verify(struct qbd_rows *rows, u32 leg, u32 row)
 
 /**
  * qbd_rows_encode - compute the parity of some rows from their data
+ * @rows: the rows
+ * @nr: how many
  * @row: first, counted from rows->first
  *
  * Context: process; all data blocks are there. Nothing to do for replicas.
@@ -282,6 +296,8 @@ static bool rows_run(struct qbd_rows *rows, blk_opf_t opf, u32 leg, u32 page_leg
 
 /**
  * qbd_rows_submit - read or write blocks
+ * @rows: the rows
+ * @opf: operation and flags
  * @masks: a mask of legs a row; for replicas a bit is a leg too, all of which
  *	share the pages of leg 0
  * @legs: only those; all of them are on backends that are open
@@ -337,6 +353,10 @@ static void rows_wake(struct qbd_rows *rows)
 
 /**
  * qbd_rows_io - qbd_rows_submit() and wait
+ * @rows: the rows
+ * @opf: operation and flags
+ * @masks: a mask of legs a row
+ * @legs: a mask of legs
  *
  * Return: bitmap of the backends that failed.
  */
@@ -355,6 +375,9 @@ u64 qbd_rows_io(struct qbd_rows *rows, blk_opf_t opf, const u32 *masks, u32 legs
 
 /**
  * qbd_rows_blame - a current leg's block is wrong
+ * @rows: the rows
+ * @leg: the leg
+ * @row: the row, counted from rows->first
  */
 void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row)
 {
@@ -469,6 +492,7 @@ static void rows_rebuild(struct qbd_rows *rows, u32 row, u32 want)
 
 /**
  * qbd_rows_read - have some blocks in memory, right ones
+ * @rows: the rows
  * @row: first, counted from rows->first
  * @nr: rows
  * @want: legs, a mask; for replicas 1
@@ -524,6 +548,7 @@ static void rows_count(struct qbd_rows *rows, u32 leg)
 
 /**
  * qbd_rows_repair - write back what was wrong on a current leg and is right here
+ * @rows: the rows
  *
  * Sleeps. Context: the rows are locked. A crash in the middle leaves blocks that
  * are as bad as they were.

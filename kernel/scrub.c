@@ -110,6 +110,7 @@ static void mark_tables(struct qbd_pool *pool)
 
 /**
  * qbd_scrub_work - scrub the whole pool once
+ * @work: the work item
  */
 void qbd_scrub_work(struct work_struct *work)
 {

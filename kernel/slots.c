@@ -27,6 +27,7 @@ static u32 slot_pages(const struct qbd_backend *b)
 
 /**
  * qbd_slots_alloc - memory for a backend's slots, all free
+ * @b: the backend
  */
 int qbd_slots_alloc(struct qbd_backend *b)
 {
@@ -96,6 +97,8 @@ static int choose_one(struct qbd_pool *pool, u64 candidates, u64 chosen, u32 tur
 
 /**
  * qbd_slots_choose - choose and reserve slots for legs of a chunk
+ * @layer: the layer
+ * @chunk: the chunk
  * @avoid: backends that have a leg of this chunk
  * @nr: how many are wanted
  * @legs: those chosen, as qbd_leg_make(), state LIVE
@@ -142,6 +145,10 @@ int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int
 
 /**
  * qbd_slots_set - a durable record says who has a slot
+ * @b: the backend
+ * @slot: number of the slot
+ * @chunk: the chunk
+ * @lsn: LSN of the record
  * @layer: 0: nobody; the slot stays used until qbd_slots_release()
  */
 void qbd_slots_set(struct qbd_backend *b, u32 slot, u32 layer, u32 chunk, u64 lsn)
@@ -160,6 +167,7 @@ void qbd_slots_set(struct qbd_backend *b, u32 slot, u32 layer, u32 chunk, u64 ls
 
 /**
  * qbd_slots_release - a slot can be given out again
+ * @pool: the pool
  * @leg: its place; nothing happens when its backend is not there, or when it has
  *	an owner again
  */
@@ -187,6 +195,8 @@ static void discard_done(struct qbd_bio *qb)
 
 /**
  * qbd_slots_discard - pass a discard of a freed chunk's slots down
+ * @pool: the pool
+ * @map: the chunk's legs
  *
  * Its free is durable and nobody uses it; the slots are still not given out. Where
  * a backend cannot discard, or fails to, nothing is lost. Sleeps.
@@ -249,6 +259,9 @@ static void slot_entry(struct qbd_backend *b, u32 slot, struct qbd_slot *entry)
 
 /**
  * qbd_slots_page - make the payload of a page of a backend's slot table
+ * @b: the backend
+ * @page: number of the page
+ * @payload: QBD_PAGE_PAYLOAD bytes of a page
  *
  * Context: map_lock, so that the page holds all of what its LSN says.
  */
@@ -268,6 +281,8 @@ void qbd_slots_page(struct qbd_backend *b, u32 page, void *payload)
 
 /**
  * qbd_slots_write - write the pages of a backend's slot table
+ * @b: the backend
+ * @out: the writer
  * @all: all, not only those that changed
  *
  * A page that is not durable when the writer's flush fails is of no matter: its
@@ -299,6 +314,9 @@ void qbd_slots_write(struct qbd_backend *b, bool all, struct qbd_pages *out)
 
 /**
  * qbd_slots_sum - used and all slots of the backends that are in
+ * @pool: the pool
+ * @used: set to the slots that are used
+ * @total: set to all slots
  */
 void qbd_slots_sum(struct qbd_pool *pool, u64 *used, u64 *total)
 {
@@ -318,6 +336,7 @@ void qbd_slots_sum(struct qbd_pool *pool, u64 *used, u64 *total)
 
 /**
  * qbd_slots_read - read a backend's slot table
+ * @b: the backend
  * @entries: all of them, to be freed with kvfree(); those of pages that cannot be
  *	read are FREE
  *

@@ -14,6 +14,7 @@
 
 /**
  * qbd_super_write - write a membership to some backends
+ * @pool: the pool
  * @members: the pool's part; the rest is each backend's own
  * @which: bitmap of backends, all of which are open
  *
@@ -62,6 +63,8 @@ static const char *host_of(const char *tags, unsigned int *length)
 
 /**
  * qbd_same_host - members on one host with a member, itself included: a bitmap
+ * @m: the membership
+ * @index: index of the backend
  */
 u64 qbd_same_host(const struct qbd_membership *m, unsigned int index)
 {
@@ -81,6 +84,7 @@ u64 qbd_same_host(const struct qbd_membership *m, unsigned int index)
 
 /**
  * qbd_super_check - which history the pool goes on from, and who is in (rule 5)
+ * @pool: the pool
  * @supers: of the backends that are there, by index
  * @error: what was wrong
  *

@@ -270,8 +270,7 @@ static bool write_fast(struct qbd_io *io)
 		qbd_csum_loaded(chunk, rows_units(rows, false), rows_units(rows, true)) &&
 		hweight32(qbd_chunk_current(chunk)) >= layer->policy.k &&
 		qbd_chunk_try_lock(chunk, &rows->lock, p.first_row, p.last_row);
-	if (ready && !qbd_csum_reserve(chunk, rows_units(rows, false), rows_units(rows, true),
-				       GFP_NOWAIT)) {
+	if (ready && !qbd_csum_try_reserve(chunk, rows_units(rows, false), rows_units(rows, true))) {
 		list_del(&rows->lock.list);
 		ready = false;
 	}
@@ -453,7 +452,7 @@ again:
 	err = qbd_csum_load(chunk, rows_units(rows, false), rows_units(rows, true));
 	if (err)
 		goto end_ranges;
-	qbd_csum_reserve(chunk, rows_units(rows, false), rows_units(rows, true), GFP_NOIO);
+	qbd_csum_reserve(chunk, rows_units(rows, false), rows_units(rows, true));
 	qbd_rows_csums(rows);
 	err = write_fill(rows, bio, iter, &p);
 	if (err)
@@ -497,6 +496,7 @@ static void write_work(struct work_struct *work)
 
 /**
  * qbd_write_zeros - overwrite with zeros, parity included
+ * @layer: the layer
  * @sector: of the layer
  * @bytes: anything that does not cross into another chunk
  *
@@ -528,6 +528,7 @@ int qbd_write_zeros(struct qbd_layer *layer, sector_t sector, u64 bytes)
 
 /**
  * qbd_write_map - a user's write
+ * @io: the bio's data of ours
  */
 int qbd_write_map(struct qbd_io *io)
 {
