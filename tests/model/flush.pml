@@ -39,6 +39,7 @@
 
 /* SWITCH: RECORD_BEFORE_DATA | replicas | flush: the backends are flushed, then the records are written */
 /* SWITCH: FLUSH_SKIPS_BUSY_ROWS | ec | flush: whether or not another write to the row is in flight */
+/* SWITCH: FLUSH_RECORDS_NEWEST | ec | flush: the last write that was complete when the flush began */
 /* SWITCH: FLUSH_APPENDS_OVERTAKEN | replicas | flush: a unit's records enter the ring in the order of its writes */
 /* SWITCH: FLUSH_ACKS_OVERTAKEN | ec | flush: acknowledged after the overtaking record is durable */
 /* SWITCH: FUA_NOT_ON_LEGS | replicas | a FUA write: FUA on its legs, then its records */
@@ -554,6 +555,13 @@ end:	do
 	/* the value of each unit's last complete write, unless a later one's is in the ring */
 	:: d_step {
 		up && fpc[f] == F_RECORD && (f || nr + NU <= NR - ORDINARY) ->
+#ifdef FLUSH_RECORDS_NEWEST
+		i = 0;
+		do
+		:: i < NU -> snap[f * NU + i] = comp[i]; i++
+		:: else -> break
+		od;
+#endif
 		i = 0;
 		do
 		:: i < NU ->

@@ -15,6 +15,7 @@
  */
 /* RUN: small quick | -DMAXW=2 -DMAXC=1 | -DCOLLAPSE | -m100000 */
 /* RUN: w2c2 | -DMAXW=2 -DMAXC=2 | -DCOLLAPSE | -m100000 */
+/* RUN: w3c2 | -DMAXW=3 -DMAXC=2 | -DCOLLAPSE | -m100000 */
 /* RUN: w3c1 | -DMAXW=3 -DMAXC=1 | -DCOLLAPSE | -m100000 */
 
 /* SWITCH: WHOLE_ROW_PAST_JOURNAL | small | any write that touches a row with live journal records goes through the ring */
@@ -22,6 +23,7 @@
 /* SWITCH: WHOLE_ROW_DEGRADED | w2c2 | whole rows go straight to their place, unless the chunk lacks a leg */
 /* SWITCH: NO_DESTAGE_RECORD | small | a destage record with the new parity enters the ring before the row is updated */
 /* SWITCH: DESTAGE_VALUES_ELSEWHERE | small | a destage record holds the new values of all units that it changes */
+/* SWITCH: DESTAGE_OF_UNRECORDED | w3c1 | the parity of a destage record is computed from recorded values only */
 /* SWITCH: DONE_BEFORE_FLUSH | small | no record is freed whose destage is not flushed */
 /* SWITCH: ROW_NOT_REWRITTEN | small | replay first rewrites the rows that have a destage record */
 /* SWITCH: RECONCILE_BEFORE_REWRITE | w3c1 | replay first rewrites ... and then reconciles */
@@ -29,7 +31,7 @@
 /* SWITCH: ACK_ON_ONE_MEMBER | small | acknowledged: one sequential write to every ring member */
 /* SWITCH: DESTAGE_BEFORE_DONE | w3c1 | a row's next destage begins when the last one is flushed and recorded */
 /* SWITCH: READ_PLACE_FIRST | small | reads see journaled blocks first */
-/* SWITCH: ORDINARY_USES_RESERVE | w3c1 | deadlock | room is reserved for destaging */
+/* SWITCH: ORDINARY_USES_RESERVE | w3c1 | room is reserved for destaging */
 /* SWITCH: ROOM_UNDER_LOCK | w3c1 | deadlock | room: who waits for it holds no lock */
 /* SWITCH: RESERVE_TAKEN_TWICE | w3c1 | a destage begins when its room is there */
 
@@ -48,11 +50,15 @@
 #define PAIR(a, b) ((a) * NV + (b))
 #define KEY(u, v) ((u) == P -> (v) / NV + (v) % NV : (v))
 
-#define NR	7
 #ifdef ORDINARY_USES_RESERVE
+#define NR	6
 #define ORDINARY 0
+#elif defined(RESERVE_TAKEN_TWICE)
+#define NR	7
+#define ORDINARY 2
 #else
-#define ORDINARY 2			/* a destage: its record, and that it is done */
+#define NR	9
+#define ORDINARY 5			/* a flush's; a destage's record, and that it is done */
 #endif
 /* records */
 #define J(u, v)		((u) * 8 + (v))				/* 0.. */
@@ -149,7 +155,7 @@ inline flush_devices()
 {
 	i = 0;
 	do
-	:: i < 3 -> maybe[i] = BIT(cur[i]) | infl[i]; i++
+	:: i < 3 -> maybe[i] = (lost == i + 1 -> 0 : BIT(cur[i]) | infl[i]); i++
 	:: else -> break
 	od
 }
@@ -182,16 +188,13 @@ inline promise(u, v)
 }
 
 #define MAY(u) (nv[u] <= WRITES)
-/* room is asked for before the row is locked, and pledged until it is used */
+/* room is asked for before the row is locked; there is one row, so nobody else takes it then */
 #ifdef ROOM_UNDER_LOCK
 #define ADMITTED 1
 #define ROOM(n)	(nr + (n) <= NR - ORDINARY)
-#define PLEDGED	0
 #else
 #define ADMITTED (nr + 2 <= NR - ORDINARY)
 #define ROOM(n)	1
-#define WANTS(w) (wpc[w] == W_APPEND || wpc[w] == W_ACTIVATE -> 2 : 0)
-#define PLEDGED	(WANTS(0) + WANTS(1))
 #endif
 #ifdef WHOLE_ROW_PAST_JOURNAL
 #define JOURNALED 0
@@ -298,13 +301,20 @@ end:	do
 #else
 #define ITS_ROOM (nr + 2 <= NR)		/* the destage before it may still have it */
 #endif
+/* parity is computed from recorded values only */
+#ifdef DESTAGE_OF_UNRECORDED
+#define PLACE_RECORDED 1
+#else
+#define PLACE_RECORDED (!pending && !captured)
+#endif
+
 /* blocks that were destaged are read from their place when the destage is done */
 proctype destage()
 {
 end:	do
 	/* collect the row's blocks; parity of the rest of the row as it is in its place */
 	:: d_step {
-		up && dpc == D_IDLE && !lock && (live[0] || live[1]) && ITS_ROOM ->
+		up && dpc == D_IDLE && !lock && (live[0] || live[1]) && ITS_ROOM && PLACE_RECORDED ->
 		dv[0] = live[0];
 		dv[1] = live[1];
 		dm = (live[0] -> 1 : 0) + (live[1] -> 2 : 0);
@@ -428,7 +438,7 @@ end:	do
 		fpc = F_RECORD
 	   }
 	:: d_step {
-		up && fpc == F_RECORD && nr + 3 <= NR - ORDINARY - PLEDGED ->
+		up && fpc == F_RECORD && nr + 3 <= NR - 2 ->
 		i = 0;
 		do
 		:: i < 3 ->
