@@ -49,10 +49,10 @@ module-fast module-debug module-6.1 module-6.12: module-%: ## the module for a k
 
 ifneq ($(wildcard userspace/Makefile),)
 userspace: ## the userspace tool
-	$(MAKE) -C userspace
+	$(MAKE) -C userspace O=$(abspath $(BUILD))/userspace
 
 userspace-install userspace-clean: userspace-%:
-	$(MAKE) -C userspace $*
+	$(MAKE) -C userspace O=$(abspath $(BUILD))/userspace $*
 else
 userspace userspace-install userspace-clean: ;
 endif
@@ -69,7 +69,6 @@ install-dkms: ## the module's sources, for "dkms install dm-qbd/$(VERSION)"
 
 clean: userspace-clean
 	rm -rf $(BUILD)
-	$(if $(wildcard tests/unit/Makefile),$(MAKE) -C tests/unit clean)
 
 # --- tests --------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 WORK=$(mktemp -d)
 mkdir "$WORK"/{nbd,loop}
 export ROOT WORK
-PATH=$ROOT/userspace:$ROOT/build/userspace:$PATH
+PATH=$ROOT/${BUILD:-build}/userspace:$PATH
 
 # --- results --------------------------------------------------------------------------------------
 
