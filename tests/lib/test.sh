@@ -297,7 +297,7 @@ nbd_thaw() {
 # io_stat FIELD DEVICE: a counter of a block device since it exists. A device without a volatile
 # cache gets no flushes, and some (RAM disks) count nothing.
 io_stat() {
-	local column
+	local column major minor
 	case $1 in
 	reads) column=1;;
 	read_sectors) column=3;;
@@ -309,7 +309,9 @@ io_stat() {
 	flushes) column=16;;
 	*) fail "no field $1";;
 	esac
-	awk "{ print \$$column }" "/sys/class/block/$(basename "$(realpath "$2")")/stat"
+	# By number: a device-mapper node has another name than its device.
+	read -r major minor < <(stat -L -c '0x%t 0x%T' "$2")
+	awk "{ print \$$column }" "/sys/dev/block/$((major)):$((minor))/stat"
 }
 
 # io_mark DEVICE...: from here on io_delta counts.
