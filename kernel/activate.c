@@ -24,6 +24,9 @@
  * in insync. The highest gen of a chunk wins, then the highest epoch (rule 11: a
  * chunk with missing legs is degraded, never freed).
  *
+ * A read-only pool reads all this and writes nothing: who is in, and what it chose
+ * in reconciling, it keeps in memory (rule 12), and the next start does it again.
+ *
  * Models: tests/model/flush.pml, members.pml.
  */
 #include <linux/slab.h>
@@ -660,8 +663,12 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 		qbd_ring_tail(pool, a->replay.first);
 	err = make_maps(a);
 	err = err ?: each_record(a, replay_chunks);
-	if (err || pool->features.read_only)
+	if (err)
 		goto out;
+	if (pool->features.read_only) {
+		err = qbd_named_each(pool, reconcile_named, NULL);
+		goto out;
+	}
 
 	err = copy_log(a);
 	err = err ?: epoch_without(pool, missing);

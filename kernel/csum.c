@@ -279,9 +279,11 @@ static int copy_read(struct qbd_chunk *chunk, u64 leg, u32 p, void *both,
  * Read a page of the table from the current legs that hold it.
  *
  * The first copy of the chunk's gen will do, unless @all. Copies of another gen
- * mean that nothing was ever written, if all say so.
+ * mean that nothing was ever written, if all say so. @made: it may never have been
+ * written, so one that cannot be read is no damage.
  */
-static int page_read(struct qbd_chunk *chunk, u32 p, bool all, struct qbd_csum_page *page)
+static int page_read(struct qbd_chunk *chunk, u32 p, bool all, bool made,
+		     struct qbd_csum_page *page)
 {
 	const struct qbd_layer *layer = chunk->layer;
 	u32 current_legs = qbd_chunk_current(chunk);
@@ -299,6 +301,8 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool all, struct qbd_csum_p
 			continue;
 		holders++;
 		place = copy_read(chunk, READ_ONCE(chunk->map->legs[l]), p, both, &id);
+		if (place < 0 && made)
+			continue;
 		if (place < 0) {
 			DMWARN_LIMIT("%s: volume %u chunk %u: checksum page %u of leg %u cannot be read",
 				     layer->pool->members.pool_name, layer->volume,
@@ -350,7 +354,7 @@ int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
 			continue;
 		page = page_new(chunk->layer->pool, GFP_NOIO);
 		/* After a crash a copy may be behind. */
-		err = page ? page_read(chunk, p, !chunk->layer->pool->active, page) : -ENOMEM;
+		err = page ? page_read(chunk, p, !chunk->layer->pool->active, false, page) : -ENOMEM;
 		if (err)
 			page_free(chunk->layer->pool, page);
 		else
@@ -376,7 +380,7 @@ int qbd_csum_load_made(struct qbd_chunk *chunk)
 
 		if (!page)
 			return -ENOMEM;
-		if (!chunk->csums[p] && page_read(chunk, p, true, page))
+		if (!chunk->csums[p] && page_read(chunk, p, true, true, page))
 			memset(page->recorded, 0, QBD_PAGE_PAYLOAD);
 		page->dirty = true;
 		chunk->csums[p] = page;
@@ -438,7 +442,7 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 	if (!page)
 		return false;
 	mutex_lock(&chunk->mutex);
-	if (chunk->map && !page_read(chunk, unit / QBD_CSUMS_PER_PAGE, true, page)) {
+	if (chunk->map && !page_read(chunk, unit / QBD_CSUMS_PER_PAGE, true, false, page)) {
 		spin_lock_irq(&chunk->lock);
 		newer = !ours->dirty && page->lsn > ours->lsn;
 		if (newer) {
@@ -477,7 +481,7 @@ bool qbd_csum_check(struct qbd_chunk *chunk)
 		if (!chunk->csums[p] || READ_ONCE(chunk->csums[p]->dirty))
 			continue;
 		chunk->csum_damaged = false;
-		page_read(chunk, p, true, page);
+		page_read(chunk, p, true, false, page);
 		if (!chunk->csum_damaged)
 			continue;
 		damaged = true;

@@ -216,13 +216,27 @@ static void member_work(struct work_struct *work)
 		}
 		wake_up_all(&pool->member_wait);
 	}
-	if (!err)
-		err = qbd_member_stamp(pool);
+	mutex_unlock(&pool->member_lock);
 	if (err && err != -EBUSY)
 		qbd_ring_fail(pool, err);
 	else if (failing)
 		qbd_checkpoint_soon(pool);	/* it finds a new ring member */
-	mutex_unlock(&pool->member_lock);
+	WRITE_ONCE(pool->member_epochs, wanted);
+	queue_work(pool->stamp_wq, &pool->stamp_work);
+}
+
+/*
+ * Apart from the epochs, and without their lock: a ring member that fails while
+ * stamps are written is put out meanwhile.
+ */
+static void stamp_work(struct work_struct *work)
+{
+	struct qbd_pool *pool = container_of(work, struct qbd_pool, stamp_work);
+	u64 wanted = READ_ONCE(pool->member_epochs);
+	int err = qbd_member_stamp(pool);
+
+	if (err)
+		qbd_ring_fail(pool, err);
 	WRITE_ONCE(pool->member_done, wanted);
 	wake_up_all(&pool->member_wait);
 }
@@ -285,10 +299,8 @@ int qbd_member_out(struct qbd_pool *pool, unsigned int index)
 
 	mutex_lock(&pool->member_lock);
 	err = qbd_member_epoch(pool, BIT_ULL(index), 0);
-	if (!err)
-		err = qbd_member_stamp(pool);
 	mutex_unlock(&pool->member_lock);
-	return err;
+	return err ?: qbd_member_stamp(pool);
 }
 
 /**
@@ -328,4 +340,5 @@ void qbd_member_init(struct qbd_pool *pool)
 	init_waitqueue_head(&pool->member_wait);
 	spin_lock_init(&pool->member_list_lock);
 	INIT_WORK(&pool->member_work, member_work);
+	INIT_WORK(&pool->stamp_work, stamp_work);
 }

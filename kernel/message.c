@@ -331,6 +331,8 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 		return each_volume(pool, argc, argv, emit_verify, result, maxlen);
 	if (!strcasecmp(argv[0], "backends") && argc == 1)
 		return backends(pool, result, maxlen);
+	if (READ_ONCE(pool->mode) == QBD_RO)
+		return refuse(pool, argv[0], "the pool is read-only", -EROFS);
 	if (READ_ONCE(pool->mode) != QBD_RW)
 		return refuse(pool, argv[0], "the pool failed and has to be started anew", -EIO);
 	if (!strcasecmp(argv[0], "create_volume"))

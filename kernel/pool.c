@@ -58,6 +58,7 @@ static void pool_free(struct qbd_pool *pool)
 	free_wq(pool->checkpoint_wq);
 	free_wq(pool->flush_wq);
 	free_wq(pool->settle_wq);
+	free_wq(pool->stamp_wq);
 	free_wq(pool->ring_wq);
 	free_wq(pool->member_wq);
 	if (pool->started)
@@ -143,6 +144,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->csum_values = kvzalloc(QBD_PAGE_SIZE, GFP_KERNEL);
 	pool->table_payload = kvzalloc(QBD_PAGE_SIZE, GFP_KERNEL);
 	pool->member_wq = pool_wq("member", WQ_UNBOUND, 1);
+	pool->stamp_wq = pool_wq("stamp", WQ_UNBOUND, 1);
 	pool->ring_wq = pool_wq("ring", WQ_UNBOUND | WQ_HIGHPRI, 1);
 	pool->settle_wq = pool_wq("settle", WQ_UNBOUND, 0);
 	pool->flush_wq = pool_wq("flush", WQ_UNBOUND, 1);
@@ -151,7 +153,8 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->io_wq = pool_wq("io", WQ_UNBOUND, 0);
 	pool->repair_wq = pool_wq("repair", WQ_UNBOUND, 0);
 	if (!pool->super || !pool->next_members || !pool->csum_values ||
-	    !pool->table_payload || !pool->member_wq || !pool->ring_wq || !pool->settle_wq ||
+	    !pool->table_payload || !pool->member_wq || !pool->stamp_wq ||
+	    !pool->ring_wq || !pool->settle_wq ||
 	    !pool->flush_wq || !pool->checkpoint_wq || !pool->verify_wq || !pool->io_wq ||
 	    !pool->repair_wq || qbd_pages_init(&pool->checkpoint_pages) ||
 	    bioset_init(&pool->bios, 256, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
@@ -179,8 +182,8 @@ int qbd_pool_start(struct qbd_pool *pool)
 {
 	int err;
 
-	if (pool->active || pool->features.read_only)
-		return pool->active ? 0 : -EROFS;
+	if (pool->active)
+		return 0;
 	if (pool->started)
 		return -EIO;
 	pool->started = true;
@@ -195,11 +198,15 @@ int qbd_pool_start(struct qbd_pool *pool)
 		WRITE_ONCE(pool->mode, QBD_FAILED);
 		return err;
 	}
+	if (pool->features.read_only)
+		WRITE_ONCE(pool->mode, QBD_RO);
 	WRITE_ONCE(pool->active, true);
 	DMINFO("%s: started, epoch %u, %llu chunks", pool->members.pool_name,
 	       pool->members.epochs[0].number, pool->nr_chunks);
-	queue_work(pool->repair_wq, &pool->free_work);
-	queue_work(pool->repair_wq, &pool->resync_work);
+	if (pool->mode == QBD_RW) {
+		queue_work(pool->repair_wq, &pool->free_work);
+		queue_work(pool->repair_wq, &pool->resync_work);
+	}
 	return 0;
 }
 
@@ -230,6 +237,7 @@ void qbd_pool_stop(struct qbd_pool *pool)
 	}
 	cancel_delayed_work_sync(&pool->checkpoint_work);
 	flush_workqueue(pool->member_wq);
+	flush_workqueue(pool->stamp_wq);
 	flush_workqueue(pool->ring_wq);
 	flush_workqueue(pool->settle_wq);
 	cancel_delayed_work_sync(&pool->checkpoint_work);

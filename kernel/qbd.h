@@ -22,8 +22,9 @@
  *	flush_wq	flush batches: wait for backends, ring and member changes
  *	checkpoint_wq	checkpoints: wait for a flush and for pages
  *	repair_wq	resync, scrub, freeing of deleted volumes: wait as io_wq does
+ *	stamp_wq	stamps: the ring
  *	ring_wq		ring batches: wait for backends, and for epochs, not for stamps
- *	member_wq	epochs (superblocks only), then stamps (the ring)
+ *	member_wq	epochs: superblocks only
  * Each waits only for those below it and for bios. An item that waits for room in
  * the ring holds no lock that a checkpoint needs.
  *
@@ -384,10 +385,12 @@ struct qbd_pool {
 	u64 in;
 	u64 failing;
 	struct work_struct member_work;
+	struct work_struct stamp_work;
 	wait_queue_head_t member_wait;
 	u32 max_epoch;			/* highest number of any epoch ever seen */
 	u64 kept;			/* failed, but hold last current legs */
 	u64 member_wanted;		/* how often a failure was reported */
+	u64 member_epochs;		/* up to which of them the epochs are durable */
 	u64 member_done;		/* up to which of them all is settled */
 	struct qbd_membership *next_members;	/* room for one, under member_lock */
 	spinlock_t member_list_lock;
@@ -452,6 +455,7 @@ struct qbd_pool {
 	struct workqueue_struct *repair_wq;
 	struct workqueue_struct *ring_wq;
 	struct workqueue_struct *member_wq;
+	struct workqueue_struct *stamp_wq;
 	struct bio_set bios;
 	mempool_t pages;
 	mempool_t pendings;

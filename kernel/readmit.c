@@ -288,6 +288,11 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 	*error = "Backend is in";
 	if (pool->members.members[index].state == QBD_MEMBER_IN)
 		return err;
+	/* What it missed has left insync before anything is compared. */
+	*error = "Cannot record what the backend missed";
+	err = qbd_member_quiet(pool);
+	if (err)
+		return err;
 	super = kmalloc(sizeof(*super), GFP_KERNEL);
 	if (!super)
 		return -ENOMEM;
@@ -372,6 +377,10 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 		return err;
 	*error = "Backend is in";
 	if (pool->members.members[index].state == QBD_MEMBER_IN)
+		return err;
+	*error = "Cannot record what the backend missed";
+	err = qbd_member_quiet(pool);
+	if (err)
 		return err;
 	b = qbd_backend_open_empty(pool, path, error);
 	if (IS_ERR(b))

@@ -196,7 +196,9 @@ static int reconcile_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool repla
 		settle_ec(rows);
 	else
 		settle_replicas(rows);
-	failed = qbd_rows_io(rows, REQ_OP_WRITE, rows->write, qbd_chunk_writable(chunk));
+	/* A read-only pool keeps its choices in memory (rule 12). */
+	failed = pool->features.read_only ? 0 :
+		 qbd_rows_io(rows, REQ_OP_WRITE, rows->write, qbd_chunk_writable(chunk));
 	if (failed || (rows->any_bad && !layer->code))
 		err = -EIO;
 	if (rows->lost) {

@@ -31,8 +31,8 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 		return 0;
 	}
 	if (!strcasecmp(word, "read_only")) {
-		*error = "read_only pools are not supported yet";
-		return -EINVAL;
+		features->read_only = true;
+		return 0;
 	}
 	*error = "Unknown feature of qbd-pool";
 	if (strcasecmp(word, "force_history") && strcasecmp(word, "on_loss") &&
@@ -181,7 +181,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	if (!pool)
 		return table_error(ti, "Out of memory", -ENOMEM);
 	pool->features = features;
-	if (!qbd_table_writable(ti->table)) {
+	if (!features.read_only && !qbd_table_writable(ti->table)) {
 		ti->error = "A pool needs a writable table";
 		err = -EROFS;
 		goto put;
@@ -271,7 +271,7 @@ static int pool_message(struct dm_target *ti, unsigned int argc, char **argv, ch
 
 static struct target_type pool_target = {
 	.name = QBD_TARGET_POOL,
-	.features = DM_TARGET_SINGLETON | DM_TARGET_ALWAYS_WRITEABLE,
+	.features = DM_TARGET_SINGLETON,
 	.version = { 1, 0, 0 },
 	.module = THIS_MODULE,
 	.ctr = pool_ctr,
@@ -406,7 +406,8 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 	io->volume = t->volume;
 	io->iter = bio->bi_iter;
 	io->iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
-	if (op_is_write(bio_op(bio)) && bio->bi_iter.bi_size && t->read_only)
+	if (op_is_write(bio_op(bio)) && bio->bi_iter.bi_size &&
+	    (t->read_only || READ_ONCE(t->pool->mode) == QBD_RO))
 		return DM_MAPIO_KILL;
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:
