@@ -211,3 +211,34 @@ sum() {
 ring_members() {
 	qbd examine "${devs[0]}" | sed -n 's/^ring .*members//p'
 }
+
+# map_legs: where the legs of the pool's chunks are, by the slot tables of the disks in devs, as they
+# are after a checkpoint: sets the associative array place: "layer:chunk:leg" -> "disk slot".
+map_legs() {
+	local i key
+	declare -gA place=()
+	message checkpoint 2>/dev/null || :
+	for ((i = 0; i < ${#devs[@]}; i++)); do
+		while read -r key; do
+			place[${key% *}]="$i ${key##* }"
+		done < <(qbd examine "${devs[i]}" --slots |
+			awk '$1 == "slot" && $3 == "live" { print $5 ":" $7 ":" $9 " " $2 }')
+	done
+}
+
+# lose INDEX...: take backends out.
+lose() {
+	local i
+	for i; do
+		message fail "$i"
+	done
+}
+
+# regain INDEX...: let them in again, and wait until all is whole.
+regain() {
+	local i
+	for i; do
+		qbd backend readd p "${devs[i]}"
+	done
+	repaired
+}
