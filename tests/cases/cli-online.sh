@@ -118,6 +118,20 @@ stops_and_starts() {
 	qbd volume list | sort | cmp - "$WORK/list"
 }
 
+# To look at: nothing can be written, and nothing is.
+starts_read_only() {
+	qbd pool stop tank
+	qbd pool start tank --read-only
+	says 0 '^tank +read-only +6 +AAAAAA ' pool list
+	assert_eq "$(blockdev --getro /dev/mapper/tank-vm--1)" 1 read-only
+	same vm--1
+	says 3 'cannot be created: Read-only' volume create tank/x --size 8M --replicas 2
+	assert_eq "$(qbd-repair)" 'tank: fine' qbd-repair
+	qbd pool stop tank
+	qbd pool start tank
+	same mirror
+}
+
 # One goes out, misses writes, comes back by its superblock: what it missed is rebuilt.
 fails_and_returns() {
 	says 2 'is not a device' backend fail tank nonsense
@@ -218,6 +232,7 @@ subtest makes-volumes makes_volumes
 subtest keeps-data keeps_data
 subtest in-use-is-kept in_use_is_kept
 subtest stops-and-starts stops_and_starts
+subtest starts-read-only starts_read_only
 subtest fails-and-returns fails_and_returns
 subtest is-replaced is_replaced
 subtest scrubs scrubs
