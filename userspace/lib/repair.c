@@ -2,7 +2,7 @@
 /*
  * First the backends that are out and whose device is there are let in again, by
  * their superblocks, whatever the devices are called today; then a resync rebuilds
- * what is missing or stale, on them or elsewhere. Each step can be repeated.
+ * what is missing or stale on those that are in. Each step can be repeated.
  */
 #include "repair.h"
 #include "progress.h"
