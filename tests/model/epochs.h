@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Epochs of three backends, and what an activation makes of them (rules 3, 5).
+ * Epochs, and what an activation makes of them (rules 3, 5).
  *
  * An epoch is an index into ep_in[] and ep_hist[]: the members that are in by
  * it, and the epochs that it follows, itself included. Both are in the
@@ -10,18 +10,25 @@
 
 #define B(b)		(1 << (b))
 #define HAS(m, b)	(((m) >> (b)) & 1)
+#ifndef NB
+#define NB		3	/* backends */
+#endif
+#if NB == 3
 #define CNT(m)		(HAS(m, 0) + HAS(m, 1) + HAS(m, 2))
-#define ALL		7
+#else
+#define CNT(m)		(HAS(m, 0) + HAS(m, 1) + HAS(m, 2) + HAS(m, 3))
+#endif
+#define ALL		((1 << NB) - 1)
 #define NONE		15	/* no epoch */
 
 byte nep = 1;
 byte ep_in[NEP];
 byte ep_hist[NEP];
-byte sb_epoch[3];		/* in the superblocks */
+byte sb_epoch[NB];		/* in the superblocks */
 
 hidden byte i, j, e, x, reach;
 hidden byte ok;
-hidden byte eff[3];
+hidden byte eff[NB];
 
 /*
  * Which epoch each reachable backend stands for. An epoch that a reachable
@@ -32,7 +39,7 @@ inline void_epochs()
 {
 	i = 0;
 	do
-	:: i < 3 ->
+	:: i < NB ->
 		eff[i] = sb_epoch[i];
 #ifndef VOID_EPOCHS_COUNT
 		do
@@ -40,7 +47,7 @@ inline void_epochs()
 			ok = true;
 			j = 0;
 			do
-			:: j < 3 ->
+			:: j < NB ->
 				if
 				:: HAS(reach & ep_in[eff[i]], j) && !HAS(ep_hist[sb_epoch[j]], eff[i]) ->
 					ok = false
@@ -76,7 +83,7 @@ inline newest_epoch()
 	ok = true;
 	i = 0;
 	do
-	:: i < 3 ->
+	:: i < NB ->
 		if
 		:: HAS(reach, i) && e == NONE -> e = eff[i]
 		:: HAS(reach, i) && e != NONE && HAS(ep_hist[eff[i]], e) -> e = eff[i]

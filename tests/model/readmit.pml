@@ -95,7 +95,7 @@ bool blank[3];			/* a new disk, whom no superblock knows yet */
 
 /* the host */
 byte ph, cur, in, rm, gen, good, bad, tip, ne, back;
-bool left;			/* an epoch was begun that could not be completed */
+bool half;			/* an epoch was begun that could not be completed */
 byte c_gen, c_legs, c_insync, c_epoch;
 bool c_set, c_act;		/* named in the ring; range active */
 byte rop, v_lsn, v_gen, v_legs, v_insync, v_epoch;
@@ -124,7 +124,7 @@ hidden byte reads_what_was_written, current_legs_hold_what_was_written, activate
 #ifdef HALF_EPOCH_LEFT
 #define HELD	false
 #else
-#define HELD	left
+#define HELD	half
 #endif
 #define CAN_SEND	(ph == RUN && wst == 1 && c_act && !UNSTAMPED && (rop == 0 || rop == STP || rop == INS) && \
 			 (orphan == 0 || o_gen != c_gen || !HAS(TARGETS, orphan - 1)))
@@ -140,7 +140,7 @@ inline raise(m)
 inline forget()
 {
 	d_step {
-		ph = DOWN; cur = 0; in = 0; rm = 0; gen = 0; good = 0; bad = 0; tip = 0; ne = 0; back = 0; left = 0;
+		ph = DOWN; cur = 0; in = 0; rm = 0; gen = 0; good = 0; bad = 0; tip = 0; ne = 0; back = 0; half = 0;
 		c_gen = 0; c_legs = 0; c_insync = 0; c_epoch = 0; c_set = 0; c_act = 0;
 		rop = 0; v_lsn = 0; v_gen = 0; v_legs = 0; v_insync = 0; v_epoch = 0; v_set = 0;
 		ckpt = 0; dirty = 0; wst = 0; wv = 0; wf = 0; copied = 0
@@ -488,8 +488,8 @@ inline run_epoch()
 		if
 		:: (ep_in[ne] & ~link) == 0 ->
 			cur = ne; in = ep_in[ne]; good = in; rm = rm & in;
-			bad = bad & in; wf = wf & in; left = 0
-		:: else -> left = 1
+			bad = bad & in; wf = wf & in; half = 0
+		:: else -> half = 1
 		fi;
 		ne = 0; back = 0
 	}
