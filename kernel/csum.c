@@ -278,12 +278,11 @@ static int copy_read(struct qbd_chunk *chunk, u64 leg, u32 p, void *both,
 /*
  * Read a page of the table from the current legs that hold it.
  *
- * The first copy of the chunk's gen will do, unless @all. Copies of another gen
- * mean that nothing was ever written, if all say so. @made: it may never have been
- * written, so one that cannot be read is no damage.
+ * All of them: the newest counts. Copies of another gen mean that nothing was ever
+ * written, if all say so. @made: it may never have been written, so one that cannot
+ * be read is no damage.
  */
-static int page_read(struct qbd_chunk *chunk, u32 p, bool all, bool made,
-		     struct qbd_csum_page *page)
+static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_page *page)
 {
 	const struct qbd_layer *layer = chunk->layer;
 	u32 current_legs = qbd_chunk_current(chunk);
@@ -293,7 +292,7 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool all, bool made,
 
 	if (!both)
 		return -ENOMEM;
-	for (l = 0; l < qbd_policy_csum_legs(&layer->policy) && (all || !found); l++) {
+	for (l = 0; l < qbd_policy_csum_legs(&layer->policy); l++) {
 		struct qbd_page_id id;
 		int place;
 
@@ -314,6 +313,9 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool all, bool made,
 			others++;
 			continue;
 		}
+		/* Written together, so one of them is behind. */
+		if (found && id.lsn != page->lsn)
+			chunk->csum_damaged = true;
 		if (found && id.lsn <= page->lsn)
 			continue;
 		found = true;
@@ -323,6 +325,8 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool all, bool made,
 		       QBD_PAGE_PAYLOAD);
 	}
 	kfree(both);
+	if (found && others)
+		chunk->csum_damaged = true;
 	if (found)
 		return 0;
 	if (!holders || others < holders)
@@ -353,12 +357,20 @@ int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
 		if (chunk->csums[p])
 			continue;
 		page = page_new(chunk->layer->pool, GFP_NOIO);
-		/* After a crash a copy may be behind. */
-		err = page ? page_read(chunk, p, !chunk->layer->pool->active, false, page) : -ENOMEM;
-		if (err)
+		/*
+		 * One that is behind, after a crash or a write that was lost, has
+		 * holes where there is data, and no mismatch would tell.
+		 */
+		chunk->csum_damaged = false;
+		err = page ? page_read(chunk, p, false, page) : -ENOMEM;
+		if (err) {
 			page_free(chunk->layer->pool, page);
-		else
-			smp_store_release(&chunk->csums[p], page);
+			continue;
+		}
+		page->dirty = chunk->csum_damaged;
+		smp_store_release(&chunk->csums[p], page);
+		if (page->dirty)
+			qbd_chunk_named(chunk, 0);
 	}
 	mutex_unlock(&chunk->mutex);
 	return err;
@@ -380,7 +392,7 @@ int qbd_csum_load_made(struct qbd_chunk *chunk)
 
 		if (!page)
 			return -ENOMEM;
-		if (!chunk->csums[p] && page_read(chunk, p, true, true, page))
+		if (!chunk->csums[p] && page_read(chunk, p, true, page))
 			memset(page->recorded, 0, QBD_PAGE_PAYLOAD);
 		page->dirty = true;
 		chunk->csums[p] = page;
@@ -442,7 +454,7 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 	if (!page)
 		return false;
 	mutex_lock(&chunk->mutex);
-	if (chunk->map && !page_read(chunk, unit / QBD_CSUMS_PER_PAGE, true, false, page)) {
+	if (chunk->map && !page_read(chunk, unit / QBD_CSUMS_PER_PAGE, false, page)) {
 		spin_lock_irq(&chunk->lock);
 		newer = !ours->dirty && page->lsn > ours->lsn;
 		if (newer) {
@@ -481,7 +493,7 @@ bool qbd_csum_check(struct qbd_chunk *chunk)
 		if (!chunk->csums[p] || READ_ONCE(chunk->csums[p]->dirty))
 			continue;
 		chunk->csum_damaged = false;
-		page_read(chunk, p, true, false, page);
+		page_read(chunk, p, false, page);
 		if (!chunk->csum_damaged)
 			continue;
 		damaged = true;
