@@ -236,10 +236,13 @@ void qbd_pool_stop(struct qbd_pool *pool)
 			break;
 	}
 	cancel_delayed_work_sync(&pool->checkpoint_work);
-	flush_workqueue(pool->member_wq);
-	flush_workqueue(pool->stamp_wq);
-	flush_workqueue(pool->ring_wq);
-	flush_workqueue(pool->settle_wq);
+	/* A failure is put out, stamped, recorded and answered; each may meet another. */
+	for (i = 0; i < 3; i++) {
+		flush_workqueue(pool->member_wq);
+		flush_workqueue(pool->stamp_wq);
+		flush_workqueue(pool->ring_wq);
+		flush_workqueue(pool->settle_wq);
+	}
 	cancel_delayed_work_sync(&pool->checkpoint_work);
 }
 
