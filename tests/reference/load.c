@@ -138,6 +138,8 @@ static void wrong(const struct request *r, u32 i)
 		if (s >= m->log[j].first && s < m->log[j].first + m->log[j].nr)
 			printf("not yet durable there: value %u, %u +%u\n", m->log[j].value,
 			       m->log[j].first, m->log[j].nr);
+	printf("what happened to it:\n");
+	model_tell(m, s);
 	fail("volume %u sector %u has not value %u (durable %u)", m->id, s, r->before[i],
 	     m->durable[s]);
 }
@@ -225,6 +227,8 @@ static void carry_out(struct request *r)
 		return;
 	}
 	pthread_mutex_lock(&lock);
+	if (r->kind != READ)
+		model_note(m, err ? "failed" : "done", r->first, r->nr, r->value);
 	if (err)
 		failed = true;
 	else if (is_write(r->kind))
@@ -321,11 +325,14 @@ static void submit(const struct request *what, u32 offset)
 	r->adopt = what->adopt;
 	r->data = r->memory + offset * SECTOR_BYTES;
 	r->nr_overlaps = 0;
+	r->value = 0;
 	if (is_write(r->kind))
 		r->value = model_write_begin(m, r->first, r->nr,
 					     r->kind == DISCARD || r->kind == ZEROES);
 	if (r->kind == FLUSH)
 		r->began = model_flush_begin(m);
+	if (r->kind != READ && r->kind != FIND)
+		model_note(m, names[r->kind], r->first, r->nr, r->value);
 	if (r->kind == READ)
 		memcpy(r->before, m->values + r->first, r->nr * sizeof(u32));
 	for (i = 0; i < LOAD_DEPTH; i++) {

@@ -32,6 +32,34 @@ void model_exit(struct model *m)
 	free(m->durable);
 	free(m->may_be_lost);
 	free(m->log);
+	free(m->events);
+}
+
+void model_note(struct model *m, const char *what, u32 first, u32 nr, u32 value)
+{
+	if (m->nr_events == m->events_room) {
+		m->events_room = m->events_room ? 2 * m->events_room : 1024;
+		m->events = need(realloc(m->events, m->events_room * sizeof(*m->events)));
+	}
+	m->events[m->nr_events++] = (struct event){ what, first, nr, value, ++m->tick };
+}
+
+void model_tell(const struct model *m, u32 sector)
+{
+	u32 i, nr = 0, from = 0;
+
+	/* From the third last write to it on. */
+	for (i = m->nr_events; i-- && nr < 6;) {
+		nr += sector - m->events[i].first < m->events[i].nr;
+		from = i;
+	}
+	for (i = from; i < m->nr_events; i++) {
+		const struct event *e = &m->events[i];
+
+		if (!e->nr || sector - e->first < e->nr)
+			printf("%8llu %s %u +%u value %u\n", (unsigned long long)e->tick, e->what,
+			       e->first, e->nr, e->value);
+	}
 }
 
 void model_content(const struct model *m, u32 sector, u32 value, void *data)

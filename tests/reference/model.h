@@ -37,6 +37,15 @@ struct log_entry {
 	u64 done; /* when it was acknowledged; 0: in flight, or it failed */
 };
 
+/* What happened, for people: to a sector, or to all (nr is 0). */
+struct event {
+	const char *what;
+	u32 first;
+	u32 nr;
+	u32 value;
+	u64 tick;
+};
+
 struct model {
 	u32 id;
 	u32 nr_sectors;
@@ -50,6 +59,9 @@ struct model {
 	u32 room;
 	u32 next_value;
 	u64 tick; /* counts what begins and ends */
+	struct event *events;
+	u32 nr_events;
+	u32 events_room;
 };
 
 void model_init(struct model *m, u32 id, u32 nr_sectors, u32 block_sectors, u32 row_sectors);
@@ -58,6 +70,10 @@ void model_exit(struct model *m);
 /* The content of a sector with a value, and what one holds, for people. */
 void model_content(const struct model *m, u32 sector, u32 value, void *data);
 const char *model_describe(const void *data, char *text, size_t size);
+
+/* Note what happened, and print the last things that did to a sector. */
+void model_note(struct model *m, const char *what, u32 first, u32 nr, u32 value);
+void model_tell(const struct model *m, u32 sector);
 
 /* A write begins. Returns its value. */
 u32 model_write_begin(struct model *m, u32 first, u32 nr, bool zeros);

@@ -409,9 +409,13 @@ static void unclean_restart(void)
 	/* Backends that went out one after another are missing as well. */
 	degraded |= out;
 	for (i = 0; i < nr_volumes; i++)
+		model_note(&volumes[i].model, "unclean restart", 0, 0, 0);
+	for (i = 0; i < nr_volumes; i++)
 		model_crash(&volumes[i].model, degraded && policies[i].ec);
 	guard_stage(4, "finding what is there");
 	lost = load_find(true);
+	for (i = 0; i < nr_volumes; i++)
+		model_note(&volumes[i].model, "found", 0, 0, 0);
 	check();
 	if (lost) {
 		say("%llu blocks lost", (unsigned long long)lost);
