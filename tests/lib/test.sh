@@ -228,10 +228,13 @@ nbd_start() {
 		;;
 	nbdkit)
 		mapfile -t args < <(sed '/^$/d' "$dir/$name.args")
-		setsid nbdkit -f -i 127.0.0.1 -p "$port" -e "$name" file "$dir/$name.img" "${args[@]}" \
-			</dev/null >"$dir/$name.log" 2>&1 &
-		echo $! >"$dir/$name.pid"
-		disown $!
+		# Not with -f: then it goes with the process that started it, which is a subtest. As a
+		# daemon it is not the leader of its group.
+		rm -f "$dir/$name.pid"
+		setsid nbdkit -i 127.0.0.1 -p "$port" -P "$dir/$name.daemon" -e "$name" file \
+			"$dir/$name.img" "${args[@]}" </dev/null >"$dir/$name.log" 2>&1
+		wait_until 10 test -s "$dir/$name.daemon"
+		ps -o pgid= -p "$(cat "$dir/$name.daemon")" | tr -d ' ' >"$dir/$name.pid"
 		;;
 	*)
 		fail "no such NBD server: $(cat "$dir/$name.kind")";;
