@@ -242,3 +242,25 @@ regain() {
 	done
 	repaired
 }
+
+# nbd_pool COUNT MIB [OPTION...]: as fresh_pool, of NBD exports n0.. of both servers in turn.
+nbd_pool() {
+	local count=$1 mib=$2 i kinds=(nbd-server nbdkit)
+	shift 2
+	discard_all
+	devs=()
+	for ((i = 0; i < count; i++)); do
+		nbd_disk "n$i" "$mib" "${kinds[i % 2]}"
+		devs+=("$REPLY")
+	done
+	qbd pool create p "${devs[@]}" "$@"
+	qbd pool start p
+}
+
+# nbd_return INDEX: start the server of an export again, with what it holds, and connect to it.
+nbd_return() {
+	nbd_disconnect "n$1"
+	nbd_start "n$1"
+	nbd_connect "n$1"
+	devs[$1]=$REPLY
+}
