@@ -493,20 +493,17 @@ void load_expect_failure(void)
 	pthread_mutex_unlock(&lock);
 }
 
-bool load_failed(void)
+void load_wait_failure(void)
 {
-	bool was;
-
 	pthread_mutex_lock(&lock);
+	while (!failed)
+		pthread_cond_wait(&changed, &lock);
 	endless = false;
 	wanted = made;
-	pthread_cond_broadcast(&changed);
 	wait_quiet();
-	was = failed;
 	may_fail = false;
 	failed = false;
 	pthread_mutex_unlock(&lock);
-	return was;
 }
 
 u64 load_made(void)

@@ -35,8 +35,8 @@ void load_end(unsigned int least);
 void load_run(unsigned int nr);
 /* From now on requests may fail: the first that does ends the making of requests. */
 void load_expect_failure(void);
-/* Did a request fail since? Waits until nothing is in flight, and forgets. */
-bool load_failed(void);
+/* Wait for one that fails, and until nothing is in flight. */
+void load_wait_failure(void);
 /* How many requests were made. */
 u64 load_made(void);
 

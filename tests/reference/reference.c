@@ -379,27 +379,47 @@ static void clean_restart(void)
 	check();
 }
 
-/* All backends fail with I/O in flight; pool and volumes go; it starts again. */
-static void unclean_restart(void)
+/* What may be found now. Returns how many blocks are lost. */
+static u64 find(bool may_lose)
 {
-	bool degraded = out, atomic = random_percent(&events, 60), ec = false;
+	unsigned int i;
+
+	for (i = 0; i < nr_volumes; i++) {
+		model_note(&volumes[i].model, "finding", 0, 0, 0);
+		model_crash(&volumes[i].model, may_lose && policies[i].ec);
+	}
+	guard_stage(4, "finding what is there");
+	return load_find(true);
+}
+
+/*
+ * All backends fail with I/O in flight. In an outage they work again before the
+ * pool is stopped, else they do only after it; then it starts again.
+ */
+static void unclean_restart(bool outage)
+{
+	bool degraded = out, atomic = random_percent(&events, 60);
 	unsigned int i;
 	u64 lost;
 
-	say("unclean restart%s%s", degraded ? ", degraded" : "", atomic ? "" : ", one by one");
+	say("%s%s%s", outage ? "outage" : "unclean restart", degraded ? ", degraded" : "",
+	    atomic ? "" : ", one by one");
 	guard_stage(3, "failing all backends");
-	load_begin();
-	load_end(ops / 4);
+	load_run(ops / 4);
 	load_expect_failure();
 	load_begin();
 	while (random_percent(&events, 90))
 		usleep(1000);
 	pool_legs_fail(all_legs() & ~out, atomic);
-	for (i = 0; i < nr_volumes; i++)
-		ec |= policies[i].ec;
 	guard_stage(2, "waiting for I/O to fail");
-	/* It goes on until one fails: backends that are out took no part. */
-	load_failed();
+	load_wait_failure();
+	if (outage) {
+		pool_legs_heal(all_legs());
+		/* Rows that could not be settled are errors until the pool is started anew. */
+		find(true);
+		guard_stage(4, "reading after the outage");
+		load_check();
+	}
 	guard_stage(2, "stopping a pool without backends");
 	close_volumes();
 	must_run("qbd pool stop " POOL_NAME);
@@ -408,14 +428,7 @@ static void unclean_restart(void)
 	check_health();
 	/* Backends that went out one after another are missing as well. */
 	degraded |= out;
-	for (i = 0; i < nr_volumes; i++)
-		model_note(&volumes[i].model, "unclean restart", 0, 0, 0);
-	for (i = 0; i < nr_volumes; i++)
-		model_crash(&volumes[i].model, degraded && policies[i].ec);
-	guard_stage(4, "finding what is there");
-	lost = load_find(true);
-	for (i = 0; i < nr_volumes; i++)
-		model_note(&volumes[i].model, "found", 0, 0, 0);
+	lost = find(degraded);
 	check();
 	if (lost) {
 		say("%llu blocks lost", (unsigned long long)lost);
@@ -425,6 +438,9 @@ static void unclean_restart(void)
 	}
 	for (i = 0; i < nr_volumes; i++)
 		model_settled(&volumes[i].model);
+	/* Is parity, too, what it was reconciled to? */
+	if (!out && tolerance && random_percent(&events, 60))
+		lose_and_return(some_set(tolerance, all_legs()));
 }
 
 /* --- events ------------------------------------------------------------------------------------ */
@@ -469,13 +485,13 @@ static void draw_event(void)
 {
 	unsigned int left = tolerance - __builtin_popcountll(out);
 
-	switch (random_below(&events, 9)) {
+	switch (random_below(&events, 10)) {
 	case 0:
 		clean_restart();
 		break;
 	case 1:
 	case 2:
-		unclean_restart();
+		unclean_restart(false);
 		break;
 	case 3:
 	case 4:
@@ -504,6 +520,9 @@ static void draw_event(void)
 			loss_during_resync();
 		break;
 	case 8:
+		unclean_restart(true);
+		break;
+	case 9:
 		say("checkpoint");
 		if (pool_message(NULL, 0, "checkpoint"))
 			fail("checkpoint is refused");
@@ -532,7 +551,7 @@ static void scenario(void)
 		bring_all_back(true);
 	guard_stage(4, "I/O");
 	load_run(ops);
-	unclean_restart();
+	unclean_restart(false);
 	if (out)
 		bring_all_back(true);
 	try_sets();
