@@ -131,7 +131,8 @@ log_mark() {
 
 # kernel_log: the kernel's log since the last mark.
 kernel_log() {
-	dmesg | sed -n 'H; /qbd-test: mark/h; ${ x; p; }'
+	# -S: one system call, not one for each line.
+	dmesg -S | sed -n 'H; /qbd-test: mark/h; ${ x; p; }'
 }
 
 assert_log() { # REGEX
