@@ -26,8 +26,9 @@ help: ## this list
 
 objdir := $(BUILD)/$(LANE)
 
-# Kbuild puts objects beside the sources, so each kernel gets a folder of links to them. Two makes
-# at a time wait for each other.
+# Kbuild puts objects beside the sources, so each kernel gets a folder of links to them; another
+# kernel there begins anew, since Kbuild would not see all of what differs. Two makes at a time
+# wait for each other.
 module: ## the module alone: $(BUILD)/LANE/dm-qbd.ko
 	@[ -e $(KDIR)/Makefile ] || { echo "No kernel headers in $(KDIR): install" \
 		"linux-headers-$$(uname -r), or set KDIR." >&2; exit 1; }
@@ -36,6 +37,8 @@ module: ## the module alone: $(BUILD)/LANE/dm-qbd.ko
 
 .PHONY: kbuild
 kbuild:
+	@[ "$$(cat $(objdir)/.kdir 2>/dev/null)" = "$(realpath $(KDIR))" ] || \
+		{ find $(objdir) -mindepth 1 -delete; mkdir $(objdir)/kernel; echo "$(realpath $(KDIR))" >$(objdir)/.kdir; }
 	@find $(objdir) -xtype l -delete
 	@ln -sfnr Kbuild include $(objdir)/
 	@ln -sfnr $(wildcard kernel/*.[ch]) kernel/probes $(objdir)/kernel/
