@@ -367,12 +367,18 @@ inline put_chunk(b)
 	t_epoch[b] = c_epoch; t_insync[b] = c_insync; t_csum[b] = c_csum
 }
 
+/* a superblock is one write: the epoch, the ring's generation and members */
+inline put_epoch(b)
+{
+	sb_epoch[b] = ne; sb_gen[b] = gen; sb_ring[b] = rm & ep_in[ne]
+}
+
 /* what a phase of the activation writes to one backend */
 inline put_phase(b)
 {
 	if
 	:: (ph == COPY || ph == STAMP) && HAS(rm, b) -> put_ring(b)
-	:: ph == EPOCH && HAS(in, b) && ne != 0 -> sb_epoch[b] = ne
+	:: ph == EPOCH && HAS(in, b) && ne != 0 -> put_epoch(b)
 	:: ph == RECON && b < 2 && HAS(in, b) && c_any ->
 		if
 		:: HAS(c_insync, b) -> medium[b] = c_csum; cache[b] = NOV
@@ -391,7 +397,7 @@ inline torn(b)
 {
 	if
 	:: UP(b) && ph != RUN && ph != DOWN && HAS(in, b) -> d_step { put_phase(b) }
-	:: UP(b) && ph == RUN && ne != 0 && HAS(ep_in[ne], b) -> sb_epoch[b] = ne
+	:: UP(b) && ph == RUN && ne != 0 && HAS(ep_in[ne], b) -> put_epoch(b)
 	:: UP(b) && ph == RUN && rop != 0 && HAS(rm, b) -> d_step { put_ring(b) }
 	:: b < 2 && UP(b) && ph == RUN && ckpt && rop == 0 && HAS(in, b) -> d_step { put_chunk(b) }
 	:: skip
@@ -508,7 +514,7 @@ inline keep(b)
 inline epoch_to(b)
 {
 	if
-	:: HAS(ep_in[ne], b) && UP(b) -> sb_epoch[b] = ne
+	:: HAS(ep_in[ne], b) && UP(b) -> put_epoch(b)
 	:: HAS(ep_in[ne], b) && !UP(b) && b != back - 1 -> io_failed(b)
 	:: else
 	fi

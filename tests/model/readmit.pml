@@ -10,7 +10,7 @@
  * have no cache: a write is in flight until its answer (members.pml has caches,
  * ranges and checksums). Data of another generation than the chunk's is a hole.
  *
- * A ring copy is told by its LSN and by the last record of the place, as each
+ * A ring copy is told by its LSN (0: not a ring member) and by the last record of the place, as each
  * names generation, legs, insync and epoch. Writes to several backends together
  * are one step, of which a crash leaves any subset (members.pml).
  */
@@ -31,6 +31,7 @@
 /* SWITCH: ALLOCATION_UNSEEN | kept | deadlock | 4: a chunk is in use from when its allocation is on its way */
 /* SWITCH: INSYNC_FORGETS_TARGET | losses | 2: a leg whose insync record is on its way counts as current */
 /* SWITCH: HALF_EPOCH_ADMITS | losses -DHALF_EPOCH_LEFT | 5: an epoch that a member in by it lacks was never in force */
+/* SWITCH: OLD_GENERATION_STAYS | epochs | 3: the superblock has the ring's generation (whoever comes in has the pool's) */
 /* SWITCH: HALF_EPOCH_LEFT | epochs | 5: after an epoch that could not be completed nothing goes on before another is
    durable */
 
@@ -162,6 +163,15 @@ inline put_slot(b)
 	fi
 }
 
+/* a superblock is one write: the epoch, and the ring's generation */
+inline put_epoch(b)
+{
+	sb_epoch[b] = ne; blank[b] = 0;
+#ifndef OLD_GENERATION_STAYS
+	sb_gen[b] = gen
+#endif
+}
+
 inline settle()
 {
 	i = 0;
@@ -191,7 +201,7 @@ inline find_ring()
 	do
 	:: i < 3 ->
 		if
-		:: HAS(x, i) && sb_gen[i] == gen && (e == NONE || r_lsn[i] > v_lsn) ->
+		:: HAS(x, i) && sb_gen[i] == gen && r_lsn[i] != 0 && (e == NONE || r_lsn[i] > v_lsn) ->
 			e = i;
 			v_lsn = r_lsn[i]; v_set = r_set[i]; v_gen = r_gen[i]; v_legs = r_legs[i];
 			v_insync = r_insync[i]; v_epoch = r_epoch[i]
@@ -315,7 +325,7 @@ inline put_phase(b)
 {
 	if
 	:: (ph == COPY || ph == STAMP) && HAS(rm, b) -> put_ring(b)
-	:: ph == EPOCH && HAS(in, b) && ne != 0 -> sb_epoch[b] = ne
+	:: ph == EPOCH && HAS(in, b) && ne != 0 -> put_epoch(b)
 	:: ph == RECON && HAS(in, b) && c_set ->
 		if
 		:: c_act && HAS(CURRENT, b) -> d_gen[b] = c_gen; d_val[b] = wv
@@ -331,7 +341,7 @@ inline torn(b)
 {
 	if
 	:: UP(b) && ph != RUN && ph != DOWN && HAS(in, b) -> d_step { put_phase(b) }
-	:: UP(b) && ph == RUN && ne != 0 && HAS(ep_in[ne], b) -> sb_epoch[b] = ne; blank[b] = 0
+	:: UP(b) && ph == RUN && ne != 0 && HAS(ep_in[ne], b) -> put_epoch(b)
 	:: UP(b) && ph == RUN && rop != 0 && HAS(rm, b) -> d_step { put_ring(b) }
 	:: UP(b) && ph == RUN && ckpt && rop == 0 && HAS(in, b) -> d_step { put_slot(b) }
 	:: skip
@@ -395,7 +405,7 @@ inline next_phase()
 		:: ph == RECON ->
 			d_step {
 				ph = GEN; gen++; c_act = 0; wv = 0;
-				v_lsn = 0; v_set = 0; v_gen = 0; v_legs = 0; v_insync = 0; v_epoch = 0
+				v_lsn = 1; v_set = 0; v_gen = 0; v_legs = 0; v_insync = 0; v_epoch = 0
 			}
 		:: ph == GEN ->
 			d_step {
@@ -474,7 +484,7 @@ inline follow()
 inline epoch_to(b)
 {
 	if
-	:: HAS(ep_in[ne], b) && UP(b) -> sb_epoch[b] = ne; blank[b] = 0
+	:: HAS(ep_in[ne], b) && UP(b) -> put_epoch(b)
 	:: HAS(ep_in[ne], b) && !UP(b) && b != back - 1 -> failed(b)
 	:: else
 	fi
