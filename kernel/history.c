@@ -39,12 +39,15 @@ static bool too_old(const struct qbd_membership *m, const struct qbd_epoch *epoc
 	       epoch->number < m->epochs[QBD_EPOCHS - 1].number;
 }
 
-static bool epoch_void(const struct qbd_super *const *supers, const struct qbd_epoch *epoch)
+/* @m: whose history the epoch is in; one that @m has replaced has no say. */
+static bool epoch_void(const struct qbd_super *const *supers, const struct qbd_membership *m,
+		       const struct qbd_epoch *epoch)
 {
 	unsigned int i;
 
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		if (supers[i] && (epoch->in & BIT_ULL(i)) &&
+		    !memcmp(supers[i]->geometry.uuid, m->members[i].uuid, 16) &&
 		    !qbd_history_has(&supers[i]->pool, epoch) &&
 		    !too_old(&supers[i]->pool, epoch))
 			return true;
@@ -59,7 +62,7 @@ static const struct qbd_epoch *stands_for(const struct qbd_super *const *supers,
 	u32 i;
 
 	for (i = 0; i < m->nr_epochs; i++)
-		if (!epoch_void(supers, &m->epochs[i]))
+		if (!epoch_void(supers, m, &m->epochs[i]))
 			return &m->epochs[i];
 	return &m->epochs[m->nr_epochs - 1];
 }
@@ -98,7 +101,7 @@ int qbd_history_find(const struct qbd_super *const *supers, u64 force,
 		if (s->pool.epochs[0].number > history->max_number)
 			history->max_number = s->pool.epochs[0].number;
 		if (force ? s->pool.epochs[0].tag != force :
-		    epoch_void(supers, &s->pool.epochs[0]))
+		    epoch_void(supers, &s->pool, &s->pool.epochs[0]))
 			continue;
 		if (!newest || newer(s, newest)) {
 			newest = s;

@@ -172,6 +172,8 @@ static int resync(struct qbd_pool *pool, unsigned int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "start")) {
 		WRITE_ONCE(pool->resync.stop, false);
+		/* Whoever looks at once sees that it runs. */
+		WRITE_ONCE(pool->resync.running, true);
 		queue_work(pool->repair_wq, &pool->resync_work);
 		return 0;
 	}
@@ -193,6 +195,7 @@ static int scrub(struct qbd_pool *pool, unsigned int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "start")) {
 		WRITE_ONCE(pool->scrub.stop, false);
+		WRITE_ONCE(pool->scrub.running, true);
 		queue_work(pool->repair_wq, &pool->scrub_work);
 		return 0;
 	}

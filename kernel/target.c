@@ -515,3 +515,4 @@ module_exit(qbd_exit);
 MODULE_DESCRIPTION("thin, checksummed, replicated or erasure-coded volumes over several block devices");
 MODULE_AUTHOR("The dm-qbd developers");
 MODULE_LICENSE("GPL");
+MODULE_ALIAS("dm-qbd-pool");

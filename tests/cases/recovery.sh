@@ -67,19 +67,24 @@ read_only_changes_nothing() {
 	volume replicas=2 40M
 	random_file "$WORK/a" 20
 	put "$WORK/a"
-	dd if="$WORK/a" of="$v" bs=64k count=20 oflag=direct conv=notrunc status=none
+	# Other data, not flushed: what is recorded is on no leg, and one leg's is taken.
+	random_file "$WORK/b" 2
+	dd if="$WORK/b" of="$v" bs=64k oflag=direct conv=notrunc status=none
 	cut
 	before=$(sums)
+	io_mark "${below[@]}"
 	dmsetup create p --readonly --table "0 8192 qbd-pool 3 ${devs[*]} 1 read_only"
 	dmsetup create p-v --readonly --table "0 81920 qbd /dev/mapper/p v 1 read_only"
 	assert_eq "$(pool_status mode)" ro mode
-	same "$WORK/a"
+	dd if="$v" of="$WORK/read-only" bs=1M count=20 iflag=direct status=none
 	assert_fails 'failed' message checkpoint
 	dmsetup remove --retry p-v
 	dmsetup remove --retry p
+	assert_eq "$(io_delta writes "${below[@]}")" 0 "number of writes"
 	assert_eq "$(sums)" "$before" "what is on the backends"
 	qbd pool start p
-	same "$WORK/a"
+	same "$WORK/read-only"
+	cmp -i 2M "$WORK/read-only" "$WORK/a"
 }
 
 # Backends of the ring go and come one after another: each time another takes its place.
