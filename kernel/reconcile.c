@@ -41,11 +41,13 @@ static void all_rows(struct qbd_rows *rows, u32 *masks, u32 mask)
 		masks[row] = mask;
 }
 
-/* One content for all legs of each row. rows->write: the legs to write. */
-static void settle_replicas(struct qbd_rows *rows)
+/*
+ * One content for all legs of each row. rows->write: the legs to write. A leg that
+ * cannot be read has no say: what is in the pages then is anything.
+ */
+static int settle_replicas(struct qbd_rows *rows)
 {
-	u32 current_legs = qbd_chunk_current(rows->chunk), legs, row, l;
-	u32 lowest = current_legs ? __ffs(current_legs) : 0;
+	u32 current_legs = qbd_chunk_current(rows->chunk), readable = 0, legs, row, l, lowest;
 
 	/* Which legs match, in rows->have here; every one is read. */
 	memset(rows->have, 0, rows->nr * sizeof(u32));
@@ -53,11 +55,16 @@ static void settle_replicas(struct qbd_rows *rows)
 		if (!(current_legs & BIT(l)))
 			continue;
 		all_rows(rows, rows->want, BIT(l));
-		qbd_rows_io(rows, REQ_OP_READ, rows->want, BIT(l));
+		if (qbd_rows_io(rows, REQ_OP_READ, rows->want, BIT(l)))
+			continue;
+		readable |= BIT(l);
 		for (row = 0; row < rows->nr; row++)
 			if (unit_right(rows, 0, row))
 				rows->have[row] |= BIT(l);
 	}
+	if (!readable)
+		return -EIO;
+	lowest = __ffs(readable);
 	/* The winner of each row once more, and to all that are not like it. */
 	for (row = 0, legs = 0; row < rows->nr; row++) {
 		u32 winner = rows->have[row] ? __ffs(rows->have[row]) : lowest;
@@ -66,7 +73,7 @@ static void settle_replicas(struct qbd_rows *rows)
 		legs |= BIT(winner);
 	}
 	if (qbd_rows_io(rows, REQ_OP_READ, rows->want, legs))
-		rows->any_bad = true;
+		return -EIO;
 	for (row = 0; row < rows->nr; row++) {
 		rows->write[row] = 0;
 		if (*qbd_rows_csum(rows, 0, row) < QBD_CSUM_STATES)
@@ -77,6 +84,7 @@ static void settle_replicas(struct qbd_rows *rows)
 			rows->write[row] &= ~BIT(lowest);
 		}
 	}
+	return 0;
 }
 
 /* Does some set of K units, of @units, decode to the value of unit @leg? */
@@ -108,12 +116,15 @@ static bool decode_unit(struct qbd_rows *rows, u32 row, u32 leg, u32 units)
 	return false;
 }
 
-/* Read one unit again, after decode_unit() used its pages in vain. */
-static void reread(struct qbd_rows *rows, u32 row, u32 leg)
+/*
+ * Read one unit again: after decode_unit() used its pages in vain, or after a read
+ * of many failed. Return: whether it is there now.
+ */
+static bool reread(struct qbd_rows *rows, u32 row, u32 leg)
 {
 	all_rows(rows, rows->want, 0);
 	rows->want[row] = BIT(leg);
-	qbd_rows_io(rows, REQ_OP_READ, rows->want, BIT(leg));
+	return !qbd_rows_io(rows, REQ_OP_READ, rows->want, BIT(leg));
 }
 
 static void settle_row(struct qbd_rows *rows, u32 row, u32 current_legs)
@@ -147,8 +158,7 @@ static void settle_row(struct qbd_rows *rows, u32 row, u32 current_legs)
 	for (l = 0; l < k; l++) {
 		if (right & BIT(l))
 			continue;
-		if (current_legs & BIT(l)) {
-			reread(rows, row, l);
+		if ((current_legs & BIT(l)) && reread(rows, row, l)) {
 			qbd_rows_sum(rows, l, row);
 		} else {
 			*qbd_rows_csum(rows, l, row) = QBD_CSUM_LOST;
@@ -166,16 +176,33 @@ static void settle_row(struct qbd_rows *rows, u32 row, u32 current_legs)
 	}
 }
 
-static void settle_ec(struct qbd_rows *rows)
+/*
+ * A leg that cannot be read counts as gone, block by block; not while the pool
+ * runs, when it may be back any time: then nothing is settled.
+ */
+static int settle_ec(struct qbd_rows *rows, bool replay)
 {
-	u32 current_legs = qbd_chunk_current(rows->chunk), row;
+	u32 current_legs = qbd_chunk_current(rows->chunk), unread = 0, row, l;
+	u64 failed;
 
 	all_rows(rows, rows->want, current_legs);
-	qbd_rows_io(rows, REQ_OP_READ, rows->want, current_legs);
+	failed = qbd_rows_io(rows, REQ_OP_READ, rows->want, current_legs);
+	for (l = 0; failed && l < rows->nr_legs; l++)
+		if ((current_legs & BIT(l)) &&
+		    (failed & BIT_ULL(qbd_leg_backend(rows->chunk->map->legs[l]))))
+			unread |= BIT(l);
+	if (failed && !replay)
+		return -EIO;
 	for (row = 0; row < rows->nr; row++) {
-		settle_row(rows, row, current_legs);
+		u32 gone = 0;
+
+		for (l = 0; unread >> l; l++)
+			if ((unread & BIT(l)) && !reread(rows, row, l))
+				gone |= BIT(l);
+		settle_row(rows, row, current_legs & ~gone);
 		cond_resched();
 	}
+	return 0;
 }
 
 static int reconcile_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool replay)
@@ -192,14 +219,15 @@ static int reconcile_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool repla
 		return err;
 	rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
 	qbd_rows_csums(rows);
-	if (layer->code)
-		settle_ec(rows);
-	else
-		settle_replicas(rows);
+	err = layer->code ? settle_ec(rows, replay) : settle_replicas(rows);
+	if (err) {
+		qbd_rows_free(rows);
+		return err;
+	}
 	/* A read-only pool keeps its choices in memory (rule 12). */
 	failed = pool->features.read_only ? 0 :
 		 qbd_rows_io(rows, REQ_OP_WRITE, rows->write, qbd_chunk_writable(chunk));
-	if (failed || (rows->any_bad && !layer->code))
+	if (failed)
 		err = -EIO;
 	if (rows->lost) {
 		atomic64_add(rows->lost, &pool->blocks_lost);
