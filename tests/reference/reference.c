@@ -357,6 +357,8 @@ static void check_health(void)
 	struct pool_status s;
 
 	pool_status(&s);
+	if (out & ~health_out(&s))
+		fail("what was out is in after a start: health %s", s.health);
 	if (health_out(&s) & ~out)
 		say("out besides what was lost: health %s", s.health);
 	out |= health_out(&s);
@@ -537,6 +539,20 @@ static void draw_event(void)
 	load_run(ops / 2);
 }
 
+/* Both kinds of restart while as many are out as may be. */
+static void restart_degraded(void)
+{
+	if (!tolerance)
+		return;
+	lose(some_set(tolerance, all_legs()));
+	clean_restart();
+	guard_stage(3, "I/O while degraded");
+	load_run(ops / 2);
+	unclean_restart(false);
+	bring_all_back(true);
+	check();
+}
+
 static void scenario(void)
 {
 	unsigned int i;
@@ -555,6 +571,7 @@ static void scenario(void)
 	if (out)
 		bring_all_back(true);
 	try_sets();
+	restart_degraded();
 	for (i = 0; i < rounds; i++)
 		draw_event();
 	if (out) {
