@@ -336,11 +336,11 @@ static int resync_one(struct qbd_chunk *chunk)
 {
 	int err = resync_chunk(chunk);
 
-	if (READ_ONCE(chunk->layer->pool->resync.stop))
-		return -EINTR;
 	if (!err)
 		atomic64_inc(&chunk->layer->pool->resync.done);
-	else if (err != -EAGAIN)
+	if (READ_ONCE(chunk->layer->pool->resync.stop))
+		return -EINTR;
+	if (err && err != -EAGAIN)
 		DMWARN_LIMIT("%s: volume %u chunk %u: cannot resync now (%d)",
 			     chunk->layer->pool->members.pool_name, chunk->layer->volume,
 			     chunk->number, err);
