@@ -449,6 +449,7 @@ messages_for_volumes() {
 }
 
 messages_for_backends() {
+	settled
 	message_refused 'needs the index' fail
 	message_refused 'needs the index' 'fail x'
 	message_refused 'needs the index' 'fail -1'
