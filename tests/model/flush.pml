@@ -183,6 +183,7 @@ byte nw, ncrash;
 
 SCRATCH byte i, j, x, y;
 SCRATCH byte ok;
+SCRATCH byte flushed_data_kept, every_leg_has_it, every_copy_has_it, one_write_of_a_page, room_was_reserved;	/* assertions' names */
 
 #define BUSY	(wpc[0] || wpc[1] || fpc[0] || fpc[1])
 
@@ -250,7 +251,8 @@ inline write_pages(lsn)
 	:: i < 2 ->
 		if
 		:: lost != i + 1 ->
-			assert(!unflushed[i]);	/* at most one write of a page is unflushed */
+			one_write_of_a_page = !unflushed[i];
+			assert(one_write_of_a_page);
 			j = 0;
 			do
 			:: j < NU -> newpage[i * NU + j] = rec[j]; j++
@@ -571,7 +573,8 @@ end:	do
 #else
 			:: KEY(i, snap[f * NU + i]) > KEY(i, app[i]) ->
 #endif
-				assert(nr < NR);	/* the room was reserved */
+				room_was_reserved = (nr < NR);
+				assert(room_was_reserved);
 				app[i] = snap[f * NU + i];
 				append(CSUM(i, app[i]))
 			:: else
@@ -650,7 +653,8 @@ end:	do
 #ifndef CHECKPOINT_FREES_ACTIVE
 		if
 		:: keep || begun ->
-			assert(nr < NR);	/* the room was reserved */
+			room_was_reserved = (nr < NR);
+				assert(room_was_reserved);
 			append(ACTIVE)
 		:: else -> act = 0
 		fi;
@@ -1019,7 +1023,8 @@ inline check()
 	:: i < ND ->
 		x = comp[i];
 #define write_hole	(lost && ((lostv[i] >> x) & 1) && (later[0] || later[ND - 1]))
-		assert(x == base[i] || (later[i] & BIT(x)) || write_hole);
+		flushed_data_kept = (x == base[i] || (later[i] & BIT(x)) || write_hole);
+		assert(flushed_data_kept);
 		i++
 	:: else -> break
 	od;
@@ -1034,7 +1039,8 @@ inline check()
 	i = 0;
 	do
 	:: i < 2 * NU ->
-		assert(lost == i / NU + 1 || (!unflushed[i / NU] && page[i] == comp[i % NU]));
+		every_copy_has_it = (lost == i / NU + 1 || (!unflushed[i / NU] && page[i] == comp[i % NU]));
+		assert(every_copy_has_it);
 		i++
 	:: else -> break
 	od;
@@ -1053,8 +1059,8 @@ inline check()
 #else
 		ok = ZERO(i / 2, comp[i / 2]) || (cur[i] == comp[i / 2] && maybe[i] == BIT(cur[i]));
 #endif
-#define leg_holds_it	(ok || lost == LEG(i) + 1)
-		assert(leg_holds_it);
+		every_leg_has_it = (ok || lost == LEG(i) + 1);
+		assert(every_leg_has_it);
 		i++
 	:: else -> break
 	od

@@ -122,6 +122,7 @@ bool accident;				/* a leg was lost since the pool was last up */
 byte nw, ncrash;
 
 SCRATCH byte i, x, y, z;
+SCRATCH byte acknowledged_data_kept, d0_in_place, d1_in_place, parity_fits, room_was_reserved, reads_its_writes;	/* assertions' names */
 SCRATCH byte ok, pz, old0, old1;
 SCRATCH byte jv[2];			/* replay: newest J */
 SCRATCH byte inplace[2];			/* replay: what is in its place */
@@ -129,7 +130,8 @@ SCRATCH byte dest, destp, dest0, dest1;
 
 inline append(r)
 {
-	assert(nr < NR);		/* there is room */
+	room_was_reserved = (nr < NR);
+	assert(room_was_reserved);
 	ring[nr] = r;
 	nr++
 }
@@ -779,17 +781,18 @@ inline check()
 {
 #define hole(u) (accident && lost == (u) + 1 && ((lostv[u] >> comp[u]) & 1) && \
 		 ((later[0] & straight[0]) || (later[1] & straight[1])))
-	assert(comp[0] == base[0] || (later[0] & BIT(comp[0])) || hole(0));
-	assert(comp[1] == base[1] || (later[1] & BIT(comp[1])) || hole(1));
+	acknowledged_data_kept = (comp[0] == base[0] || (later[0] & BIT(comp[0])) || hole(0)) &&
+		(comp[1] == base[1] || (later[1] & BIT(comp[1])) || hole(1));
+	assert(acknowledged_data_kept);
 	base[0] = comp[0];
 	base[1] = comp[1];
 	later[0] = 0;
 	later[1] = 0;
-#define d0_in_place	(lost == 1 || ZERO(0, place[0]) || (cur[0] == place[0] && maybe[0] == BIT(cur[0])))
-#define d1_in_place	(lost == 2 || ZERO(1, place[1]) || (cur[1] == place[1] && maybe[1] == BIT(cur[1])))
-#define parity_fits	(lost == 3 || (CONT(0, place[0]) == 0 && CONT(1, place[1]) == 0) || \
-			 (cur[P] != GARBAGE && CONT(0, cur[P] / NV) == CONT(0, place[0]) && \
-			  CONT(1, cur[P] % NV) == CONT(1, place[1]) && maybe[P] == BIT(cur[P])))
+	d0_in_place = (lost == 1 || ZERO(0, place[0]) || (cur[0] == place[0] && maybe[0] == BIT(cur[0])));
+	d1_in_place = (lost == 2 || ZERO(1, place[1]) || (cur[1] == place[1] && maybe[1] == BIT(cur[1])));
+	parity_fits = (lost == 3 || (CONT(0, place[0]) == 0 && CONT(1, place[1]) == 0) ||
+			 (cur[P] != GARBAGE && CONT(0, cur[P] / NV) == CONT(0, place[0]) &&
+			  CONT(1, cur[P] % NV) == CONT(1, place[1]) && maybe[P] == BIT(cur[P])));
 	/* a row that is all in the ring needs nothing else */
 	if
 	:: live[0] && live[1] -> skip
@@ -879,7 +882,7 @@ proctype reader()
 end:	do
 	:: d_step {
 		up && !lock && (READ(0) != comp[0] || READ(1) != comp[1]) ->
-#define reads_its_writes	0
+		reads_its_writes = 0;
 		assert(reads_its_writes)
 	   }
 	od
