@@ -109,6 +109,7 @@ check-module:
 
 check-scripts:
 	tests/lib/check-scripts
+	tests/mutations/run --check
 
 check-userspace:
 	tests/lib/check-userspace
