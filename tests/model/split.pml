@@ -16,7 +16,7 @@
  */
 
 /* RUN: histories | -DFLAPS=3 -DCRASHES=2 -DNEP=5 -DFORCES=0 | -DHC4 | -m100000 -w24 */
-/* RUN: operator | -DFLAPS=3 -DCRASHES=2 -DNEP=5 -DFORCES=1 | -DHC4 | -m100000 -w25 */
+/* RUN: operator | -DFLAPS=2 -DCRASHES=3 -DNEP=4 -DFORCES=1 | -DHC4 | -m100000 -w24 */
 
 /* SWITCH: HALF_EPOCH_SPLITS | histories | 5: an epoch that a member in by it lacks was never in force */
 /* SWITCH: ANY_HALF_ACTIVATES | histories | 5: more than half of the newest history's members are there */
@@ -57,6 +57,7 @@ bool half;			/* an epoch was begun that could not be completed */
 byte holders = 3;		/* backends with the newest acknowledged write */
 byte named;			/* the epoch of the operator's word */
 byte in_force;			/* the epoch by which it was made */
+byte used;			/* epochs by which something was acknowledged and not given up */
 byte rebuilt[NEP];		/* by epoch: members that are out and wholly rebuilt elsewhere */
 
 bool giving_up;			/* the operator has named the history, its epoch is not yet durable */
@@ -112,7 +113,12 @@ inline refuse_split()
 inline give_up()
 {
 	if
-	:: giving_up -> giving_up = 0; holders = in; in_force = cur
+	:: giving_up ->
+		giving_up = 0; holders = in; in_force = cur;
+		if
+		:: named != 0 && HAS(ep_hist[cur], named) -> used = B(cur); named = 0
+		:: else -> used = used | B(cur)
+		fi
 	:: else
 	fi
 }
@@ -157,21 +163,22 @@ inline activate()
 		if
 		:: ok ->
 			/* what it goes on with */
-			changed = (forces == 0);
+			changed = (forces == 0 && !HAS(ep_hist[cur], in_force));
 			i = 0;
 			do
-			:: i < NB && HAS(reach, i) && HAS(ep_hist[sb_epoch[i]], in_force) -> changed = true; i++
-			:: i < NB && !(HAS(reach, i) && HAS(ep_hist[sb_epoch[i]], in_force)) -> i++
+			:: i < NB && HAS(reach, i) && (ep_hist[sb_epoch[i]] & used & ~ep_hist[cur]) != 0 ->
+				changed = true; i++
+			:: i < NB && !(HAS(reach, i) && (ep_hist[sb_epoch[i]] & used & ~ep_hist[cur]) != 0) -> i++
 			:: else -> break
 			od;
 			if
 			:: NAMED ->
 				/* the operator's word, from before a crash */
 				giving_up = 1
-			:: !NAMED && HAS(ep_hist[cur], in_force) && (holders & in & reach) == 0 ->
+			:: !NAMED && changed -> assert(history_in_force_is_kept)
+			:: !NAMED && !changed && HAS(ep_hist[cur], in_force) && (holders & in & reach) == 0 ->
 				assert(newest_write_is_there)
-			:: !NAMED && !HAS(ep_hist[cur], in_force) && changed -> assert(history_in_force_is_kept)
-			:: !NAMED && !HAS(ep_hist[cur], in_force) && !changed ->
+			:: !NAMED && !changed && !HAS(ep_hist[cur], in_force) ->
 				/* those whom he did not choose are there alone: they cannot know */
 				giving_up = 1
 			:: else
@@ -295,7 +302,7 @@ inline write(a, b)
 	d_step {
 		ph == RUN && ne == 0 && !HELD && (in & ~link) == 0 && HAS(in, a) && HAS(in, b) && (a != b || CNT(in) == 1) ->
 		holders = B(a) | B(b);
-		in_force = cur
+		in_force = cur; used = used | B(cur)
 	}
 }
 
@@ -307,7 +314,7 @@ inline rebuild(b)
 		(holders & in) != 0 && rebuilt[cur] != (ALL & ~in) ->
 		rebuilt[cur] = ALL & ~in;
 		holders = (holders & in) | B(b);
-		in_force = cur
+		in_force = cur; used = used | B(cur)
 	}
 }
 
