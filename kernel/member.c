@@ -295,12 +295,23 @@ int qbd_member_settle(struct qbd_pool *pool, u64 which)
  */
 int qbd_member_out(struct qbd_pool *pool, unsigned int index)
 {
+	u64 ticket;
 	int err;
 
 	mutex_lock(&pool->member_lock);
+	/*
+	 * Counted as a failure, before the epoch: no flush is acknowledged and no
+	 * checkpoint forgets a name between the epoch and the stamps.
+	 */
+	spin_lock_irq(&pool->member_list_lock);
+	ticket = ++pool->member_wanted;
+	spin_unlock_irq(&pool->member_list_lock);
 	err = qbd_member_epoch(pool, BIT_ULL(index), 0);
 	mutex_unlock(&pool->member_lock);
-	return err ?: qbd_member_stamp(pool);
+	queue_work(pool->member_wq, &pool->member_work);
+	wait_event(pool->member_wait, READ_ONCE(pool->member_done) >= ticket ||
+		   READ_ONCE(pool->ring.error));
+	return err ?: READ_ONCE(pool->ring.error);
 }
 
 /**
