@@ -16,16 +16,15 @@
  */
 
 /* RUN: histories | -DFLAPS=3 -DCRASHES=2 -DNEP=5 -DFORCES=0 | -DHC4 | -m100000 -w24 */
+/* RUN: half | -DFLAPS=4 -DCRASHES=1 -DNEP=4 -DFORCES=0 | -DHC4 | -m100000 -w24 */
 /* RUN: operator | -DFLAPS=2 -DCRASHES=3 -DNEP=4 -DFORCES=1 | -DHC4 | -m100000 -w24 */
 
 /* SWITCH: HALF_EPOCH_SPLITS | histories | 5: an epoch that a member in by it lacks was never in force */
-/* SWITCH: ANY_HALF_ACTIVATES | histories | 5: more than half of the newest history's members are there */
+/* SWITCH: ANY_HALF_ACTIVATES | half | 5: more than half of the newest history's members are there */
 /* SWITCH: VOLUME_MISSES_ANY | histories | 5: no volume misses more than M of the backends that it may use */
 /* SWITCH: VOLUME_IGNORES_OUT | histories | 5: counting those out that are not yet wholly rebuilt elsewhere */
 /* SWITCH: SPLIT_TAKES_NEWEST | operator | 5: histories that diverged are refused */
 /* SWITCH: FORCE_TAKES_ALL | operator | 3: a backend of another history is suspect */
-/* SWITCH: HALF_EPOCH_LEFT | histories | 5: an epoch that was begun is completed or followed before anything depends
-   on the one before it */
 
 #ifndef FLAPS
 #define FLAPS	4
@@ -276,11 +275,8 @@ inline drop()
 	}
 }
 
-#ifdef HALF_EPOCH_LEFT
-#define HELD	false
-#else
+/* nothing goes on before another one is durable */
 #define HELD	half
-#endif
 
 /* one that had to stay is back: the uncompleted epoch is followed by another */
 inline follow()
