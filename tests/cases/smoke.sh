@@ -3,7 +3,7 @@
 # The main job on kernels with two CPUs: a mirrored and an erasure-coded volume over loop devices
 # and NBD servers of both kinds; a host with two servers dies under fio and returns; messages,
 # suspends and losses while both volumes are busy.
-# Lanes: guest-6.1 guest-6.12 uml-fast
+# Lanes: uml-fast
 # Timeout: 90
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
