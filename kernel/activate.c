@@ -338,6 +338,55 @@ static u64 map_stale(struct qbd_pool *pool, const struct qbd_map *map)
 	return stale;
 }
 
+/*
+ * Was the chunk freed? A slot page whose newer place is damaged shows what was
+ * there before: maybe a leg of a chunk that is no more. Its record named all legs
+ * at once, so a backend whose own pages are beyond doubt, which should have a leg
+ * and has none, knows better.
+ */
+static bool map_freed(struct qbd_pool *pool, const struct qbd_map *map)
+{
+	u64 without = map->insync & pool->in;
+	struct qbd_backend *b;
+	unsigned int i, l;
+
+	for (l = 0; l < map->nr_legs; l++) {
+		u64 leg = map->legs[l];
+
+		if (leg == QBD_LEG_NONE)
+			continue;
+		b = pool->backend[qbd_leg_backend(leg)];
+		if (!b->slot_pages[qbd_leg_slot(leg) / QBD_SLOTS_PER_PAGE].alone)
+			return false;
+		without &= ~BIT_ULL(b->index);
+	}
+	for_each_in(pool, i, b)
+		if ((without & BIT_ULL(i)) && !b->slots_doubtful)
+			return true;
+	return false;
+}
+
+static void map_forget(struct qbd_pool *pool, struct qbd_layer *layer, u32 number,
+		       struct qbd_map *map)
+{
+	unsigned int l;
+
+	DMWARN("%s: volume %u chunk %u: a damaged slot table shows a chunk that was freed",
+	       pool->members.pool_name, layer->volume, number);
+	for (l = 0; l < map->nr_legs; l++) {
+		u64 leg = map->legs[l];
+
+		if (leg == QBD_LEG_NONE)
+			continue;
+		qbd_slots_set(pool->backend[qbd_leg_backend(leg)], qbd_leg_slot(leg), 0, 0, 0);
+		qbd_slots_release(pool, leg);
+	}
+	xa_erase(&layer->map, number);
+	layer->nr_allocated--;
+	pool->nr_chunks--;
+	kfree(map);
+}
+
 static int name_chunk(struct qbd_pool *pool, struct qbd_layer *layer, u32 number)
 {
 	struct qbd_chunk *chunk = qbd_chunk_get(layer, number, GFP_KERNEL);
@@ -374,6 +423,10 @@ static int make_maps(struct activation *a)
 
 			if (!stale)
 				continue;
+			if (map_freed(pool, map)) {
+				map_forget(pool, layer, n, map);
+				continue;
+			}
 			/* Stamped below: the record has to say what is true. */
 			map->insync &= ~stale;
 			map->epoch = 0;
@@ -503,7 +556,7 @@ static int reconcile_named(struct qbd_chunk *chunk, void *context)
 	for (i = 0; i < layer->nr_ranges && !err; i++) {
 		if (!chunk->ranges[i].lsn)
 			continue;
-		err = qbd_reconcile(chunk, i * layer->range_rows, layer->range_rows, true);
+		err = qbd_reconcile_range(chunk, i);
 		if (!err) {
 			chunk->ranges[i].lsn = 0;
 			atomic_dec(&pool->nr_ranges);

@@ -458,6 +458,7 @@ int qbd_page_check(const void *raw, const u8 *uuid, struct qbd_page_id *id)
 	id->gen = le64_to_cpu(d->gen);
 	id->seq = le64_to_cpu(d->seq);
 	id->lsn = le64_to_cpu(d->lsn);
+	id->alone = false;
 	return id->lsn >> 62 ? -EILSEQ : 0;
 }
 
@@ -472,8 +473,9 @@ int qbd_page_check(const void *raw, const u8 *uuid, struct qbd_page_id *id)
  * Checksum pages of a slot that is used again begin anew with seq, but have a
  * higher gen; pages of other types have gen 0.
  *
- * Checksum pages of a slot that is used again begin anew with seq, but have a
- * higher gen; pages of other types have gen 0.
+ * id->alone tells that the other place was written too, and is not valid: torn by
+ * a crash, then this one is the right one to begin replay with; or damaged, then
+ * it may have been the newer one.
  *
  * Return: 0 or 1, the place; -EILSEQ when neither is valid.
  */
@@ -495,6 +497,7 @@ int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number,
 	    (valid[1] && (ids[1].gen != ids[0].gen ? ids[1].gen > ids[0].gen :
 						     ids[1].seq > ids[0].seq));
 	*id = ids[i];
+	id->alone = !valid[!i] && id->seq;
 	return i;
 }
 

@@ -382,8 +382,10 @@ int qbd_pool_message(struct qbd_pool *pool, unsigned int argc, char **argv, char
 {
 	int err;
 
-	if (!argc || !pool->active)
+	if (!argc)
 		return -EINVAL;
+	if (!pool->active)
+		return refuse(pool, argv[0], "the pool is not running", 0);
 	mutex_lock(&pool->message_mutex);
 	err = message(pool, argc, argv, result, maxlen);
 	mutex_unlock(&pool->message_mutex);

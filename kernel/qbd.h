@@ -57,6 +57,7 @@
 
 #define DM_MSG_PREFIX "qbd"
 
+#define QBD_CACHE_MB	64	/* of checksums, unless the table says otherwise */
 #define QBD_MAX_RANGES	64	/* of a chunk */
 #define QBD_RANGE_BYTES	(1u << 20)	/* of user data, about */
 #define QBD_FAST_READ	(16u << 10)	/* verified in the completion up to here */
@@ -82,6 +83,7 @@ struct qbd_owner {
 struct qbd_slot_page {
 	u64 lsn;
 	u64 seq;
+	bool alone;		/* as it was read; see qbd_page_newest() */
 };
 
 /**
@@ -91,6 +93,7 @@ struct qbd_slot_page {
  * @owners: who has each slot; NULL while the backend is absent
  * @used: slots that cannot be given out: owned, reserved, or not yet quiet
  * @slot_dirty: pages of the slot table to write
+ * @slots_doubtful: pages whose newest place could not be read when they were
  */
 struct qbd_backend {
 	struct qbd_pool *pool;
@@ -112,6 +115,7 @@ struct qbd_backend {
 	u32 next;
 	struct qbd_slot_page *slot_pages;
 	unsigned long *slot_dirty;
+	u32 slots_doubtful;
 };
 
 /* A volume or layer table: small, whole in memory, the same on all backends. */
@@ -755,7 +759,8 @@ u64 qbd_same_host(const struct qbd_membership *m, unsigned int index);
 int qbd_activate(struct qbd_pool *pool, u64 missing);
 
 /* reconcile.c */
-int qbd_reconcile(struct qbd_chunk *chunk, u32 first, u32 nr, bool replay);
+int qbd_reconcile_rows(struct qbd_rows *rows, bool replay);
+int qbd_reconcile_range(struct qbd_chunk *chunk, u32 range);
 
 /* resync.c, scrub.c */
 int qbd_chunks_each(struct qbd_pool *pool,

@@ -127,7 +127,8 @@ static bool reread(struct qbd_rows *rows, u32 row, u32 leg)
 	return !qbd_rows_io(rows, REQ_OP_READ, rows->want, BIT(leg));
 }
 
-static void settle_row(struct qbd_rows *rows, u32 row, u32 current_legs)
+/* Return: 0; -EIO while the pool runs, when a leg that is there cannot be read. */
+static int settle_row(struct qbd_rows *rows, u32 row, u32 current_legs, bool replay)
 {
 	const struct qbd_layer *layer = rows->chunk->layer;
 	u32 k = layer->policy.k, right = 0, there = 0, before[QBD_MAX_M], l;
@@ -144,7 +145,7 @@ static void settle_row(struct qbd_rows *rows, u32 row, u32 current_legs)
 	}
 	rows->write[row] = 0;
 	if (right == BIT(rows->nr_legs) - 1)
-		return;
+		return 0;
 	for (l = 0; l < k; l++) {
 		if (right & BIT(l))
 			continue;
@@ -160,6 +161,8 @@ static void settle_row(struct qbd_rows *rows, u32 row, u32 current_legs)
 			continue;
 		if ((current_legs & BIT(l)) && reread(rows, row, l)) {
 			qbd_rows_sum(rows, l, row);
+		} else if ((current_legs & BIT(l)) && !replay) {
+			return -EIO;
 		} else {
 			*qbd_rows_csum(rows, l, row) = QBD_CSUM_LOST;
 			qbd_rows_zero(rows, l, row);
@@ -174,6 +177,7 @@ static void settle_row(struct qbd_rows *rows, u32 row, u32 current_legs)
 		if (*qbd_rows_csum(rows, l, row) != before[l - k])
 			rows->write[row] |= BIT(l);
 	}
+	return 0;
 }
 
 /*
@@ -184,6 +188,7 @@ static int settle_ec(struct qbd_rows *rows, bool replay)
 {
 	u32 current_legs = qbd_chunk_current(rows->chunk), unread = 0, row, l;
 	u64 failed;
+	int err = 0;
 
 	all_rows(rows, rows->want, current_legs);
 	failed = qbd_rows_io(rows, REQ_OP_READ, rows->want, current_legs);
@@ -193,37 +198,46 @@ static int settle_ec(struct qbd_rows *rows, bool replay)
 			unread |= BIT(l);
 	if (failed && !replay)
 		return -EIO;
-	for (row = 0; row < rows->nr; row++) {
+	for (row = 0; row < rows->nr && !err; row++) {
 		u32 gone = 0;
 
 		for (l = 0; unread >> l; l++)
 			if ((unread & BIT(l)) && !reread(rows, row, l))
 				gone |= BIT(l);
-		settle_row(rows, row, current_legs & ~gone);
+		err = settle_row(rows, row, current_legs & ~gone, replay);
 		cond_resched();
 	}
-	return 0;
+	return err;
 }
 
-static int reconcile_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool replay)
+/**
+ * qbd_reconcile_rows - reconcile rows, in their own memory
+ * @rows: the rows; whatever they hold is forgotten
+ * @replay: new values go into the pages in memory; else they become pending
+ *
+ * Sleeps. Context: the rows are locked, or nobody else uses the pool.
+ *
+ * Return: 0, -ENOMEM, or -EIO when a leg that is needed failed.
+ */
+int qbd_reconcile_rows(struct qbd_rows *rows, bool replay)
 {
+	struct qbd_chunk *chunk = rows->chunk;
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_pool *pool = layer->pool;
+	u32 first = rows->first, nr = rows->nr;
 	u32 from = first * layer->units, to = (first + nr) * layer->units - 1, unit;
-	struct qbd_rows *rows;
 	u64 failed;
 	int err;
 
 	err = qbd_csum_load(chunk, from, to);
 	if (err)
 		return err;
-	rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
+	memset(rows->have, 0, nr * sizeof(u32));
+	rows->lost = 0;
 	qbd_rows_csums(rows);
 	err = layer->code ? settle_ec(rows, replay) : settle_replicas(rows);
-	if (err) {
-		qbd_rows_free(rows);
+	if (err)
 		return err;
-	}
 	/* A read-only pool keeps its choices in memory (rule 12). */
 	failed = pool->features.read_only ? 0 :
 		 qbd_rows_io(rows, REQ_OP_WRITE, rows->write, qbd_chunk_writable(chunk));
@@ -251,28 +265,29 @@ static int reconcile_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool repla
 	if (!err && !replay)
 		qbd_csum_unreserve(chunk, from, to);
 	spin_unlock_irq(&chunk->lock);
-	qbd_rows_free(rows);
 	return err;
 }
 
 /**
- * qbd_reconcile - reconcile rows of a chunk
+ * qbd_reconcile_range - reconcile one range of a chunk, at activation
  * @chunk: the chunk
- * @first: row
- * @nr: rows
- * @replay: new values go into the pages in memory; else they become pending
+ * @range: number of the range
  *
- * Sleeps. Context: the rows are locked, or nobody else uses the pool.
- *
- * Return: 0, -ENOMEM, or -EIO when a leg that is needed failed.
+ * Sleeps. Return: as qbd_reconcile_rows().
  */
-int qbd_reconcile(struct qbd_chunk *chunk, u32 first, u32 nr, bool replay)
+int qbd_reconcile_range(struct qbd_chunk *chunk, u32 range)
 {
-	u32 step = chunk->layer->io_rows, row;
+	struct qbd_layer *layer = chunk->layer;
+	u32 step = layer->io_rows, row = range * layer->range_rows;
+	u32 end = row + layer->range_rows;
 	int err = 0;
 
-	for (row = first; row < first + nr && !err; row += step - row % step)
-		err = reconcile_rows(chunk, row, min(step - row % step, first + nr - row),
-				     replay);
+	for (; row < end && !err; row += step - row % step) {
+		struct qbd_rows *rows = qbd_rows_alloc(chunk, row, min(step - row % step, end - row),
+						       GFP_NOIO);
+
+		err = qbd_reconcile_rows(rows, true);
+		qbd_rows_free(rows);
+	}
 	return err;
 }

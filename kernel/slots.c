@@ -372,6 +372,11 @@ int qbd_slots_read(struct qbd_backend *b, struct qbd_slot **entries)
 				}
 				b->slot_pages[p].lsn = id.lsn;
 				b->slot_pages[p].seq = id.seq;
+				b->slot_pages[p].alone = id.alone;
+				if (id.alone) {
+					b->slots_doubtful++;
+					__set_bit(p, b->slot_dirty);
+				}
 			}
 			if (slot < b->geometry.nr_slots)
 				qbd_slot_get(qbd_page_payload(both + place * QBD_PAGE_SIZE),
@@ -381,6 +386,7 @@ int qbd_slots_read(struct qbd_backend *b, struct qbd_slot **entries)
 	if (damaged)
 		DMERR("%s: %u pages of the slot table cannot be read: their legs are rebuilt",
 		      b->name, damaged);
+	b->slots_doubtful += damaged;
 	vfree(buffer);
 	if (err) {
 		kvfree(e);

@@ -143,7 +143,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	};
 	struct dm_arg_set as = { argc, argv }, devices;
 	struct mapped_device *md = dm_table_get_md(ti->table);
-	struct qbd_features features = { .cache_mb = 64 };
+	struct qbd_features features = { .cache_mb = QBD_CACHE_MB };
 	struct qbd_pool *pool, *running;
 	unsigned int nr, left = 0;
 	int err;
@@ -223,6 +223,7 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			char *result, unsigned int maxlen)
 {
 	struct qbd_pool *pool = ti->private;
+	const struct qbd_features *f = &pool->features;
 	unsigned int sz = 0, i, nr = 0;
 
 	switch (type) {
@@ -241,6 +242,18 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			else
 				DMEMIT(" -");
 		}
+		nr = f->allow_degraded + f->read_only + 2 * !!f->force_history +
+		     2 * (f->cache_mb != QBD_CACHE_MB);
+		if (nr)
+			DMEMIT(" %u", nr);
+		if (f->allow_degraded)
+			DMEMIT(" allow_degraded");
+		if (f->read_only)
+			DMEMIT(" read_only");
+		if (f->force_history)
+			DMEMIT(" force_history %016llx", f->force_history);
+		if (f->cache_mb != QBD_CACHE_MB)
+			DMEMIT(" cache_mb %u", f->cache_mb);
 		break;
 	case STATUSTYPE_IMA:
 		*result = 0;

@@ -191,9 +191,10 @@ static void write_settle(struct work_struct *work)
 	if (err) {
 		/*
 		 * What the legs hold is unknown: settle it now, as after a crash,
-		 * before anyone reads. Where even that fails reads will say so.
+		 * before anyone reads. Where even that fails reads will say so. In
+		 * the memory of the rows: who holds some must not wait for more.
 		 */
-		qbd_reconcile(chunk, rows->first, rows->nr, false);
+		qbd_reconcile_rows(rows, false);
 		write_end(rows, BLK_STS_IOERR);
 		return;
 	}

@@ -449,6 +449,7 @@ struct qbd_page_id {
 	u64 gen;
 	u64 seq;
 	u64 lsn;
+	bool alone;		/* set by qbd_page_newest() */
 };
 
 struct qbd_slot {

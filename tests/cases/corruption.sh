@@ -179,10 +179,23 @@ checksum_pages() { # POLICY DISKS LEGS...
 	same "$WORK/data"
 }
 
+# damage_newest DISK OFFSET: of the two places of a page.
+damage_newest() {
+	local i places
+	# seq is at 40 of a page; the newest is the one with the higher.
+	places=$(for i in 0 4096; do
+		od -An -tu8 -j $(($2 + i + 40)) -N 8 "$WORK/loop/d$1.img"
+	done | tr -d ' ' | tr '\n' ' ')
+	# shellcheck disable=SC2086 # two numbers
+	set -- "$1" "$2" $places
+	[ "$3" != "$4" ]
+	damage "$1" $(($2 + ($4 > $3 ? 4096 : 0))) 4096
+}
+
 # The newest place of a page goes: the one before is older than the other copies and says "hole" of
 # what was written since.
 newest_checksum_place() { # POLICY DISKS LEGS...
-	local leg disk at places
+	local leg disk at
 	filled_pool "$1" "$2" 4
 	shift 2
 	# Two checkpoints of the same page, with more and more in it.
@@ -195,14 +208,7 @@ newest_checksum_place() { # POLICY DISKS LEGS...
 	stop_pool
 	for leg; do
 		csum_page 0 "$leg" 0
-		# seq is at 40 of a page; the newest is the one with the higher.
-		places=$(for i in 0 4096; do
-			od -An -tu8 -j $((at + i + 40)) -N 8 "$WORK/loop/d$disk.img"
-		done | tr -d ' ' | tr '\n' ' ')
-		# shellcheck disable=SC2086 # two numbers
-		set -- $places
-		[ "$1" != "$2" ]
-		damage "$disk" $((at + ($2 > $1 ? 4096 : 0))) 4096
+		damage_newest "$disk" "$at"
 	done
 	start_pool
 	same "$WORK/data"
@@ -248,6 +254,31 @@ slot_tables() { # POLICY DISKS BACKENDS...
 	whole
 	clean
 	assert_no_log 'slot table cannot be read'
+}
+
+# The newest place of a slot table page goes: the one before has chunks that were freed since.
+freed_chunks() { # POLICY DISKS BACKENDS...
+	local i
+	filled_pool "$1" "$2" 4
+	shift 2
+	message checkpoint
+	blkdiscard "$v"
+	message checkpoint
+	assert_eq "$(pool_status chunks)" 0 'chunks after the discard'
+	stop_pool
+	for i; do
+		damage_newest "$i" "$slot_start"
+	done
+	log_mark
+	start_pool
+	assert_eq "$(pool_status chunks)" 0 'chunks after the damage'
+	assert_log 'a damaged slot table shows a chunk that was freed'
+	cmp -n $((4 << 20)) "$v" /dev/zero
+	put "$WORK/data"
+	same "$WORK/data"
+	clean
+	restart
+	same "$WORK/data"
 }
 
 tables() { # BACKENDS...
@@ -442,6 +473,8 @@ subtest stale-checksum-copy-replicas stale_checksum_copy replicas=2 3
 subtest stale-checksum-copy-ec stale_checksum_copy ec=4+2 6
 subtest slot-tables-replicas slot_tables replicas=2 3 1
 subtest slot-tables-ec slot_tables ec=4+2 6 0 3
+subtest freed-chunks-replicas freed_chunks replicas=2 3 1
+subtest freed-chunks-ec freed_chunks ec=4+2 6 0 3
 subtest volume-and-layer-tables tables 0 1
 subtest ring-of-a-member ring 1
 subtest rings-of-two-members ring 2
