@@ -247,7 +247,9 @@ nbd_listens() { # PORT
 	(exec 8<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# nbd_connect NAME [NBD-CLIENT OPTION...]: connect a device to the export; sets REPLY.
+# nbd_connect NAME [NBD-CLIENT OPTION...]: connect a device to the export; sets REPLY. By ioctl, with
+# a client process that waits: when the connection ends, so do the requests, in errors. A device set
+# up by netlink keeps what it has sent to a dead server until its timeout, by default for ever.
 nbd_connect() {
 	local name=$1 n=0
 	shift
@@ -256,7 +258,8 @@ nbd_connect() {
 		n=$((n + 1))
 	done
 	REPLY=/dev/nbd$n
-	nbd-client 127.0.0.1 "$(cat "$WORK/nbd/$name.port")" "$REPLY" -N "$name" "$@" >/dev/null
+	nbd-client 127.0.0.1 "$(cat "$WORK/nbd/$name.port")" "$REPLY" -N "$name" -nonetlink "$@" \
+		</dev/null >"$WORK/nbd/$name.client" 2>&1
 	echo "$REPLY" >"$WORK/nbd/$name.dev"
 	wait_until 10 nbd_has_size "$n"
 }
