@@ -99,7 +99,7 @@ static int choose_one(struct qbd_pool *pool, u64 candidates, u64 chosen, u32 tur
  * qbd_slots_choose - choose and reserve slots for legs of a chunk
  * @layer: the layer
  * @chunk: the chunk
- * @avoid: backends that have a leg of this chunk
+ * @avoid: backends that have a leg of this chunk; their hosts, too, if possible
  * @nr: how many are wanted
  * @legs: those chosen, as qbd_leg_make(), state LIVE
  * @got: how many; fewer than @nr only where that many backends are not in
@@ -131,7 +131,7 @@ int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int
 		return -ENOSPC;
 	}
 	for (i = 0; i < n; i++)
-		chosen |= BIT_ULL(choose_one(pool, candidates, chosen, chunk));
+		chosen |= BIT_ULL(choose_one(pool, candidates, avoid | chosen, chunk));
 	for (i = 0; chosen; i++, chosen &= chosen - 1) {
 		unsigned int index = __ffs64(chosen);
 

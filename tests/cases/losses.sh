@@ -3,7 +3,7 @@
 # Backends that die during I/O and come back: NBD servers over loopback TCP that are killed. Up to the
 # redundancy nobody sees an I/O error; what returns is brought up to date, and only with what it lacks;
 # beyond it what is lost is an error, what is not goes on, and all is there again when they return.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
@@ -274,6 +274,34 @@ checksum_holders_lost() {
 	same "$WORK/new"
 }
 
+none_degraded() {
+	[ "$(pool_status degraded)" = 0 ]
+}
+
+# A start without a backend gives legs that only it had to others: of another host than the leg that is left.
+legs_move_to_another_host() {
+	local key chunk hosts=(A A A B)
+	# The emptiest are those of A.
+	fresh_pool 5 48 --extent-size 1M ,host=A ,host=A ,host=A ,host=B ,host=B
+	volume replicas=2 32M
+	random_file "$WORK/data" 16
+	put "$WORK/data"
+	message checkpoint
+	lose 4
+	restart
+	wait_until 30 none_degraded
+	# Without what the table of the one that is out says.
+	devs=("${devs[@]:0:4}")
+	map_legs
+	assert_eq ${#place[@]} 32 "legs"
+	for ((chunk = 0; chunk < 16; chunk++)); do
+		key=1:$chunk
+		[ "${hosts[${place[$key:0]% *}]}" != "${hosts[${place[$key:1]% *}]}" ] ||
+			fail "chunk $chunk is on ${place[$key:0]% *} and ${place[$key:1]% *}"
+	done
+	same "$WORK/data"
+}
+
 dies_during_resync_of_another() {
 	nbd_pool 6 48 --extent-size 1M
 	volume ec=4+2 48M
@@ -367,25 +395,20 @@ beyond_redundancy() {
 	scrub_finds 0
 }
 
-# Until backends have deadlines, these are run by hand: QBD_NBD_LOSSES=1 tests/run losses
-over_nbd() {
-	[ -n "${QBD_NBD_LOSSES-}" ] || skip "requests to a killed NBD server can wait for ever without a deadline"
-	"$@"
-}
-
-subtest killed-during-io-replicas over_nbd killed_during_io replicas=2 4 0 300 1
-subtest killed-during-io-ec over_nbd killed_during_io ec=4+2 6 0 300 1 4
-subtest stale-backend-gets-what-it-lacks-replicas over_nbd returns_stale replicas=2 3 1 1 3
-subtest stale-backend-gets-what-it-lacks-ec over_nbd returns_stale ec=4+2 6 4 2 2
-subtest current-backend-gets-nothing over_nbd returns_current
-subtest empty-disk-is-filled-replicas over_nbd returns_empty replicas=2 3 0
-subtest empty-disk-is-filled-ec over_nbd returns_empty ec=4+2 6 3
+subtest killed-during-io-replicas killed_during_io replicas=2 4 0 300 1
+subtest killed-during-io-ec killed_during_io ec=4+2 6 0 300 1 4
+subtest stale-backend-gets-what-it-lacks-replicas returns_stale replicas=2 3 1 1 3
+subtest stale-backend-gets-what-it-lacks-ec returns_stale ec=4+2 6 4 2 2
+subtest current-backend-gets-nothing returns_current
+subtest empty-disk-is-filled-replicas returns_empty replicas=2 3 0
+subtest empty-disk-is-filled-ec returns_empty ec=4+2 6 3
 subtest resync-resumes-after-a-restart resync_resumes
 subtest resync-stops-and-starts resync_stops_and_starts
 subtest resync-keeps-to-its-rate rate_is_limited
 subtest ring-members-lost ring_members_lost
 subtest checksum-holders-lost checksum_holders_lost
-subtest dies-during-resync-of-another over_nbd dies_during_resync_of_another
-subtest dies-during-its-resync over_nbd dies_during_its_resync
-subtest beyond-redundancy over_nbd beyond_redundancy
+subtest legs-move-to-another-host legs_move_to_another_host
+subtest dies-during-resync-of-another dies_during_resync_of_another
+subtest dies-during-its-resync dies_during_its_resync
+subtest beyond-redundancy beyond_redundancy
 finish
