@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What happens to a pool's and a volume's devices in their life, with I/O on them: suspend, resume,
 # reload, rename, remove, stop, start under other device names; what is left in the end.
-# Lanes: by-hand (not yet seen to pass whole)
+# Lanes: uml-fast uml-debug
 # Timeout: 180
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
