@@ -77,14 +77,14 @@ static int read_table(struct activation *a, struct qbd_table *table)
 			if (qbd_backend_rw(b, REQ_OP_READ | REQ_META, start +
 					   (u64)n * QBD_PAGE_PLACES, both, QBD_PAGE_PLACES))
 				continue;
-			place = qbd_page_newest(both, b->geometry.uuid, table->type, n, &id);
+			place = qbd_page_newest(both, b->geometry.uuid, table->type, n, 0, &id);
 			if (place < 0) {
 				page->dirty = true;	/* to be mended */
 				continue;
 			}
 			/* One that is behind is brought up with the next write. */
 			page->dirty |= found && id.lsn != page->lsn;
-			page->seq = max(page->seq, id.seq);
+			page->seq[i] = id.seq;
 			if (found && id.lsn <= page->lsn)
 				continue;
 			found = true;

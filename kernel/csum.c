@@ -36,6 +36,8 @@
 
 #include "qbd.h"
 
+#define COPY_NOWHERE	U64_MAX		/* of a new chunk: nothing of its gen is on disk */
+
 static struct qbd_pending **segment_of(const struct qbd_chunk *chunk, u32 unit)
 {
 	struct qbd_csum_page *page = chunk->csums[unit / QBD_CSUMS_PER_PAGE];
@@ -236,7 +238,7 @@ static void page_free(struct qbd_pool *pool, struct qbd_csum_page *page)
  */
 int qbd_csum_fresh(struct qbd_chunk *chunk)
 {
-	u32 p;
+	u32 p, l;
 
 	for (p = 0; p < chunk->layer->csum_pages; p++) {
 		struct qbd_csum_page *page = chunk->csums[p];
@@ -245,10 +247,17 @@ int qbd_csum_fresh(struct qbd_chunk *chunk)
 			page = page_new(chunk->layer->pool, GFP_NOIO);
 		if (!page)
 			return -ENOMEM;
+		for (l = 0; l < QBD_MAX_REPLICAS; l++)
+			page->copies[l].place = COPY_NOWHERE;
 		page->dirty = true;
 		WRITE_ONCE(chunk->csums[p], page);
 	}
 	return 0;
+}
+
+static u64 leg_place(u64 leg)
+{
+	return qbd_leg_make(qbd_leg_backend(leg), qbd_leg_slot(leg), QBD_SLOT_LIVE);
 }
 
 /* Where a page of the table is on the backend of a leg. */
@@ -270,9 +279,18 @@ static int copy_read(struct qbd_chunk *chunk, u64 leg, u32 p, void *both,
 	if (b && !qbd_backend_rw(b, REQ_OP_READ | REQ_META,
 				 b->geometry.csum_start + number * QBD_PAGE_PLACES, both,
 				 QBD_PAGE_PLACES))
-		place = qbd_page_newest(both, b->geometry.uuid, QBD_PAGE_CSUM, number, id);
+		place = qbd_page_newest(both, b->geometry.uuid, QBD_PAGE_CSUM, number,
+					chunk->map->gen, id);
 	srcu_read_unlock(&pool->backends_srcu, idx);
 	return place;
+}
+
+/* What was found of a leg's copy; NULL: nothing. That of another gen counts for nothing. */
+static void copy_note(const struct qbd_chunk *chunk, struct qbd_csum_page *page, unsigned int l,
+		      u64 leg, const struct qbd_page_id *id)
+{
+	page->copies[l].place = leg_place(leg);
+	page->copies[l].seq = id && id->gen == chunk->map->gen ? id->seq : 0;
 }
 
 /*
@@ -295,11 +313,14 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_
 	for (l = 0; l < qbd_policy_csum_legs(&layer->policy); l++) {
 		struct qbd_page_id id;
 		int place;
+		u64 leg;
 
 		if (!(current_legs & BIT(l)))
 			continue;
 		holders++;
-		place = copy_read(chunk, READ_ONCE(chunk->map->legs[l]), p, both, &id);
+		leg = READ_ONCE(chunk->map->legs[l]);
+		place = copy_read(chunk, leg, p, both, &id);
+		copy_note(chunk, page, l, leg, place < 0 ? NULL : &id);
 		if (place < 0 && made)
 			continue;
 		if (place < 0) {
@@ -320,7 +341,6 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_
 			continue;
 		found = true;
 		page->lsn = id.lsn;
-		page->seq = id.seq;
 		memcpy(page->recorded, qbd_page_payload(both + place * QBD_PAGE_SIZE),
 		       QBD_PAGE_PAYLOAD);
 	}
@@ -459,7 +479,6 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 		newer = !ours->dirty && page->lsn > ours->lsn;
 		if (newer) {
 			ours->lsn = page->lsn;
-			ours->seq = page->seq;
 			ours->dirty = true;	/* the others have to be mended */
 			swap(ours->recorded, page->recorded);
 		}
@@ -767,6 +786,25 @@ bool qbd_csum_unwritten(struct qbd_chunk *chunk)
 	return found;
 }
 
+/*
+ * The seq of the next write of a leg's copy: above all that it has of this gen,
+ * which is on disk only for a leg that was not current when the page was read.
+ */
+static u64 copy_next(struct qbd_chunk *chunk, struct qbd_csum_page *page, unsigned int l,
+		     u64 leg, u32 p)
+{
+	struct qbd_page_id id;
+
+	if (page->copies[l].place == COPY_NOWHERE) {
+		copy_note(chunk, page, l, leg, NULL);
+	} else if (page->copies[l].place != leg_place(leg)) {
+		int place = copy_read(chunk, leg, p, chunk->layer->pool->table_places, &id);
+
+		copy_note(chunk, page, l, leg, place < 0 ? NULL : &id);
+	}
+	return ++page->copies[l].seq;
+}
+
 /**
  * qbd_csum_write - write pages of the table to the legs that hold it
  * @chunk: the chunk
@@ -774,7 +812,8 @@ bool qbd_csum_unwritten(struct qbd_chunk *chunk)
  * @legs: mask of legs
  * @all: all pages, not only those that changed; they are loaded
  *
- * Sleeps. The caller flushes before any of these pages is written again.
+ * Sleeps. The caller flushes before any of these pages is written again. Context:
+ * checkpoint_mutex.
  */
 void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_pages *out)
 {
@@ -794,11 +833,8 @@ void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_page
 			spin_unlock_irq(&chunk->lock);
 			continue;
 		}
-		if (!all) {
-			page->seq++;
+		if (!all)
 			page->dirty = false;
-		}
-		id.seq = page->seq;
 		id.lsn = page->lsn;
 		memcpy(pool->table_payload, page->recorded, QBD_PAGE_PAYLOAD);
 		spin_unlock_irq(&chunk->lock);
@@ -811,6 +847,7 @@ void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_page
 			if (!(legs & BIT(l)) || leg == QBD_LEG_NONE || !b)
 				continue;
 			id.number = page_number(pool, leg, p);
+			id.seq = copy_next(chunk, page, l, leg, p);
 			raw = qbd_pages_next(out);
 			memcpy(qbd_page_payload(raw), pool->table_payload, QBD_PAGE_PAYLOAD);
 			qbd_pages_write(out, b, b->geometry.csum_start, raw, &id);

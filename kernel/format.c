@@ -464,14 +464,16 @@ int qbd_page_check(const void *raw, const u8 *uuid, struct qbd_page_id *id)
 
 /**
  * qbd_page_newest - find the newest valid place of a page
+ * @both: QBD_PAGE_PLACES bytes
  * @uuid: of the backend
  * @type: of its pages
  * @number: its number
+ * @gen: of the chunk whose checksums are wanted; 0 for other types
  * @id: the page's header
- * @both: QBD_PAGE_PLACES bytes
  *
- * Checksum pages of a slot that is used again begin anew with seq, but have a
- * higher gen; pages of other types have gen 0.
+ * A slot that is used again has pages of who had it before: of an older chunk, or
+ * of a younger one, when a leg of an older chunk was moved here. A place of @gen
+ * is the one, whatever the other is; with none, id->gen tells that it is another's.
  *
  * id->alone tells that the other place was written too, and is not valid: torn by
  * a crash, then this one is the right one to begin replay with; or damaged, then
@@ -479,7 +481,7 @@ int qbd_page_check(const void *raw, const u8 *uuid, struct qbd_page_id *id)
  *
  * Return: 0 or 1, the place; -EILSEQ when neither is valid.
  */
-int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number,
+int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number, u64 gen,
 		    struct qbd_page_id *id)
 {
 	const u8 *raw = both;
@@ -494,7 +496,7 @@ int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number,
 	if (!valid[0] && !valid[1])
 		return -EILSEQ;
 	i = !valid[0] ||
-	    (valid[1] && (ids[1].gen != ids[0].gen ? ids[1].gen > ids[0].gen :
+	    (valid[1] && (ids[1].gen != ids[0].gen ? ids[1].gen == gen :
 						     ids[1].seq > ids[0].seq));
 	*id = ids[i];
 	id->alone = !valid[!i] && id->seq;

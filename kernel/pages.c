@@ -6,6 +6,11 @@
  * it works, for a checkpoint is what frees memory and room for others. Each page
  * is written to the place that its seq names; the caller sees to it that the
  * write before it was flushed, by flushing between any two writes of one page.
+ *
+ * Each backend's copy of a page has a seq of its own, one more with each write, so
+ * that it goes to the place which is not its newest. Copies need not be equal: a
+ * crash leaves some one behind, and with one seq for all their newest place would
+ * be overwritten, or stay the newest though it is old. Between copies LSNs tell.
  */
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -131,14 +136,8 @@ void qbd_table_write(struct qbd_pool *pool, struct qbd_table *table, u64 which, 
 			spin_unlock(&pool->map_lock);
 			continue;
 		}
-		/*
-		 * A backend that comes back may have a place that is one ahead: two
-		 * more wins over that, and is the same place as the others' last.
-		 */
-		page->seq += all ? 2 : 1;
 		if (!all)
 			page->dirty = false;
-		id.seq = page->seq;
 		id.lsn = page->lsn;
 		memcpy(pool->table_payload, page->payload, QBD_PAGE_PAYLOAD);
 		spin_unlock(&pool->map_lock);
@@ -151,9 +150,37 @@ void qbd_table_write(struct qbd_pool *pool, struct qbd_table *table, u64 which, 
 				continue;
 			raw = qbd_pages_next(out);
 			memcpy(qbd_page_payload(raw), pool->table_payload, QBD_PAGE_PAYLOAD);
+			id.seq = ++page->seq[i];
 			qbd_pages_write(out, b, table->type == QBD_PAGE_VOLUME ?
 					b->geometry.volume_start : b->geometry.layer_start,
 					raw, &id);
 		}
 	}
+}
+
+/**
+ * qbd_table_find - find out which seq a backend's copy of each page has
+ * @table: the table
+ * @b: the backend, before anything is written to it
+ *
+ * Sleeps. Context: checkpoint_mutex. Return: 0 or -EIO.
+ */
+int qbd_table_find(struct qbd_table *table, struct qbd_backend *b)
+{
+	u64 start = table->type == QBD_PAGE_VOLUME ? b->geometry.volume_start :
+						     b->geometry.layer_start;
+	u8 *both = b->pool->table_places;
+	struct qbd_page_id id;
+	u32 n;
+
+	lockdep_assert_held(&b->pool->checkpoint_mutex);
+	for (n = 0; n < table->nr_pages; n++) {
+		if (qbd_backend_rw(b, REQ_OP_READ | REQ_META, start + (u64)n * QBD_PAGE_PLACES,
+				   both, QBD_PAGE_PLACES))
+			return -EIO;
+		table->pages[n].seq[b->index] =
+			qbd_page_newest(both, b->geometry.uuid, table->type, n, 0, &id) < 0 ?
+			0 : id.seq;
+	}
+	return 0;
 }

@@ -79,6 +79,7 @@ static void pool_free(struct qbd_pool *pool)
 	mempool_exit(&pool->rows);
 	kvfree(pool->csum_values);
 	kvfree(pool->table_payload);
+	kvfree(pool->table_places);
 	kfree(pool->super);
 	kfree(pool->next_members);
 	kfree(pool);
@@ -143,6 +144,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->next_members = kzalloc(sizeof(*pool->next_members), GFP_KERNEL);
 	pool->csum_values = kvzalloc(QBD_PAGE_SIZE, GFP_KERNEL);
 	pool->table_payload = kvzalloc(QBD_PAGE_SIZE, GFP_KERNEL);
+	pool->table_places = kvzalloc(QBD_PAGE_PLACES, GFP_KERNEL);
 	pool->member_wq = pool_wq("member", WQ_UNBOUND, 1);
 	pool->stamp_wq = pool_wq("stamp", WQ_UNBOUND, 1);
 	pool->ring_wq = pool_wq("ring", WQ_UNBOUND | WQ_HIGHPRI, 1);
@@ -153,7 +155,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->io_wq = pool_wq("io", WQ_UNBOUND, 0);
 	pool->repair_wq = pool_wq("repair", WQ_UNBOUND, 0);
 	if (!pool->super || !pool->next_members || !pool->csum_values ||
-	    !pool->table_payload || !pool->member_wq || !pool->stamp_wq ||
+	    !pool->table_payload || !pool->table_places || !pool->member_wq || !pool->stamp_wq ||
 	    !pool->ring_wq || !pool->settle_wq ||
 	    !pool->flush_wq || !pool->checkpoint_wq || !pool->verify_wq || !pool->io_wq ||
 	    !pool->repair_wq || qbd_pages_init(&pool->checkpoint_pages) ||

@@ -124,9 +124,9 @@ struct qbd_table {
 	u32 nr_pages;
 	struct qbd_table_page {
 		u64 lsn;
-		u64 seq;
 		bool dirty;
 		u8 *payload;
+		u64 seq[QBD_MAX_BACKENDS];	/* of each backend's copy */
 	} *pages;
 };
 
@@ -187,13 +187,18 @@ struct qbd_pending {
  * struct qbd_csum_page - one page of a chunk's checksum table
  * @recorded: durable records' values, the page as it goes to disk
  * @segments: what is newer. Guarded by chunk->lock, as all of it
+ * @copies: where each leg's copy is, and its seq; not known for another place.
+ *	Guarded by checkpoint_mutex once the page is in use
  */
 struct qbd_csum_page {
 	u64 lsn;
-	u64 seq;
 	bool dirty;
 	__le32 *recorded;
 	struct qbd_pending *segments[QBD_SEGMENTS];
+	struct qbd_csum_copy {
+		u64 place;	/* a leg, LIVE */
+		u64 seq;
+	} copies[QBD_MAX_REPLICAS];
 };
 
 /* About 1 MiB of a chunk. Guarded by chunk->lock. */
@@ -427,7 +432,8 @@ struct qbd_pool {
 
 	struct mutex csum_mutex;	/* order of checksum records */
 	__le32 *csum_values;
-	u8 *table_payload;		/* under checkpoint_mutex */
+	u8 *table_payload;		/* under checkpoint_mutex, both */
+	u8 *table_places;
 
 	u32 flush_number;		/* of the last flush that began */
 	spinlock_t flush_lock;
@@ -537,6 +543,7 @@ int qbd_table_init(struct qbd_table *table, u32 type, u32 nr_pages);
 void qbd_table_exit(struct qbd_table *table);
 void qbd_table_write(struct qbd_pool *pool, struct qbd_table *table, u64 which, bool all,
 		     struct qbd_pages *out);
+int qbd_table_find(struct qbd_table *table, struct qbd_backend *b);
 
 /* ring.c */
 int qbd_ring_init(struct qbd_pool *pool);

@@ -246,11 +246,16 @@ static int let_in(struct qbd_backend *b, const char **error)
 	/* A seq above any that it has: what it has is not to win over this. */
 	for (i = 0; i < DIV_ROUND_UP(b->geometry.nr_slots, QBD_SLOTS_PER_PAGE); i++)
 		b->slot_pages[i].lsn = max(b->slot_pages[i].lsn, pool->ring.durable_lsn);
-	qbd_slots_write(b, true, &pages);
-	qbd_table_write(pool, &pool->volume_table, bit, true, &pages);
-	qbd_table_write(pool, &pool->layer_table, bit, true, &pages);
-	*error = "Cannot write the backend's tables";
-	err = qbd_pages_send(&pages) ? -EIO : 0;
+	*error = "Cannot read the backend's tables";
+	err = qbd_table_find(&pool->volume_table, b);
+	err = err ?: qbd_table_find(&pool->layer_table, b);
+	if (!err) {
+		qbd_slots_write(b, true, &pages);
+		qbd_table_write(pool, &pool->volume_table, bit, true, &pages);
+		qbd_table_write(pool, &pool->layer_table, bit, true, &pages);
+		*error = "Cannot write the backend's tables";
+		err = qbd_pages_send(&pages) ? -EIO : 0;
+	}
 	mutex_unlock(&pool->checkpoint_mutex);
 	WRITE_ONCE(b->unflushed, 1);
 	if (!err)

@@ -363,7 +363,7 @@ int qbd_slots_read(struct qbd_backend *b, struct qbd_slot **entries)
 
 			if (i % QBD_SLOTS_PER_PAGE == 0) {
 				place = qbd_page_newest(both, b->geometry.uuid, QBD_PAGE_SLOT,
-							p, &id);
+							p, 0, &id);
 				if (place < 0) {
 					damaged++;
 					__set_bit(p, b->slot_dirty);

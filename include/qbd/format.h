@@ -549,7 +549,7 @@ bool qbd_tag_match(const char *tags, const char *tag);
 
 void qbd_page_seal(void *raw, const u8 *uuid, const struct qbd_page_id *id);
 int qbd_page_check(const void *raw, const u8 *uuid, struct qbd_page_id *id);
-int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number,
+int qbd_page_newest(const void *both, const u8 *uuid, u32 type, u64 number, u64 gen,
 		    struct qbd_page_id *id);
 static inline void *qbd_page_payload(void *raw)
 {

@@ -89,6 +89,18 @@ static void wait_whole(void)
 	}
 }
 
+/* Whatever is in is in sync, as far as it can be. */
+static void wait_resync(void)
+{
+	struct pool_status s;
+
+	guard_stage(3, "waiting for the end of resync");
+	do {
+		poll_wait();
+		pool_status(&s);
+	} while (strcmp(s.resync, "idle") || strchr(s.health, 'a'));
+}
+
 /* --- the pool's life --------------------------------------------------------------------------- */
 
 static void list_legs(u64 without, char *text, size_t size)
@@ -381,14 +393,17 @@ static void clean_restart(void)
 	check();
 }
 
-/* What may be found now. Returns how many blocks are lost. */
-static u64 find(bool may_lose)
+/*
+ * What may be found now: of a volume with parity lost blocks, if legs are gone; of
+ * any volume rows that cannot be settled yet. Returns how many blocks are lost.
+ */
+static u64 find(bool may_lose, bool unsettled)
 {
 	unsigned int i;
 
 	for (i = 0; i < nr_volumes; i++) {
 		model_note(&volumes[i].model, "finding", 0, 0, 0);
-		model_crash(&volumes[i].model, may_lose && policies[i].ec);
+		model_crash(&volumes[i].model, unsettled || (may_lose && policies[i].ec));
 	}
 	guard_stage(4, "finding what is there");
 	return load_find(true);
@@ -418,7 +433,7 @@ static void unclean_restart(bool outage)
 	if (outage) {
 		pool_legs_heal(all_legs());
 		/* Rows that could not be settled are errors until the pool is started anew. */
-		find(true);
+		find(true, true);
 		guard_stage(4, "reading after the outage");
 		load_check();
 	}
@@ -430,7 +445,7 @@ static void unclean_restart(bool outage)
 	check_health();
 	/* Backends that went out one after another are missing as well. */
 	degraded |= out;
-	lost = find(degraded);
+	lost = find(degraded, false);
 	check();
 	if (lost) {
 		say("%llu blocks lost", (unsigned long long)lost);
@@ -480,6 +495,8 @@ static void loss_during_resync(void)
 	if (tolerance > 1)
 		lose(some_set(1, all_legs() & ~first));
 	pool_message(NULL, 0, "resync rate 0");
+	/* Whoever is lost next counts on it. */
+	wait_resync();
 	check();
 }
 

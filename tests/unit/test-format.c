@@ -311,9 +311,9 @@ static void test_pages(void **state)
 	struct qbd_page_id id = { .type = QBD_PAGE_SLOT, .number = 5, .seq = 2, .lsn = 77 }, got;
 	u8 uuid[16] = { 1, 2, 3 }, other[16] = { 3 };
 
-	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, &got), -EILSEQ);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, 0, &got), -EILSEQ);
 	qbd_page_seal(both, uuid, &id);
-	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, &got), 0);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, 0, &got), 0);
 	assert_int_equal(got.type, id.type);
 	assert_int_equal(got.number, id.number);
 	assert_int_equal(got.seq, id.seq);
@@ -321,26 +321,40 @@ static void test_pages(void **state)
 	id.seq = 3;
 	id.lsn = 99;
 	qbd_page_seal(both + QBD_PAGE_SIZE, uuid, &id);
-	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, &got), 1);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, 0, &got), 1);
 	assert_int_equal(got.lsn, 99);
 	/* Another backend's, another page, another type: not this one. */
-	assert_int_equal(qbd_page_newest(both, other, QBD_PAGE_SLOT, 5, &got), -EILSEQ);
-	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 6, &got), -EILSEQ);
-	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_CSUM, 5, &got), -EILSEQ);
+	assert_int_equal(qbd_page_newest(both, other, QBD_PAGE_SLOT, 5, 0, &got), -EILSEQ);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 6, 0, &got), -EILSEQ);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_CSUM, 5, 0, &got), -EILSEQ);
 	/* Torn: the one before it. */
 	both[QBD_PAGE_SIZE + 4000]++;
-	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, &got), 0);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, 0, &got), 0);
 	assert_int_equal(got.lsn, 77);
 	both[QBD_PAGE_SIZE + 4000]--;
 	/* A place holds the writes of its parity only. */
 	memcpy(both, both + QBD_PAGE_SIZE, QBD_PAGE_SIZE);
 	memset(both + QBD_PAGE_SIZE, 0, QBD_PAGE_SIZE);
-	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, &got), -EILSEQ);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, 0, &got), -EILSEQ);
+	/* Of a slot's many chunks the one that has it now, be it younger or older. */
+	id.type = QBD_PAGE_CSUM;
+	id.gen = 9;
+	id.seq = 6;
+	qbd_page_seal(both, uuid, &id);
+	id.gen = 7;
+	id.seq = 1;
+	qbd_page_seal(both + QBD_PAGE_SIZE, uuid, &id);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_CSUM, 5, 7, &got), 1);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_CSUM, 5, 9, &got), 0);
+	assert_in_range(qbd_page_newest(both, uuid, QBD_PAGE_CSUM, 5, 8, &got), 0, 1);
+	assert_int_not_equal(got.gen, 8);
+	id.type = QBD_PAGE_SLOT;
+	id.gen = 0;
 	/* An LSN near the end cannot be added to. */
 	id.seq = 4;
 	id.lsn = 1ull << 62;
 	qbd_page_seal(both, uuid, &id);
-	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, &got), -EILSEQ);
+	assert_int_equal(qbd_page_newest(both, uuid, QBD_PAGE_SLOT, 5, 0, &got), -EILSEQ);
 }
 
 static void test_entries(void **state)

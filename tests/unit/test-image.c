@@ -110,7 +110,7 @@ static void put_entry(unsigned int backend, u32 type, u64 start, unsigned int pe
 	int place;
 
 	assert_int_equal(device_read(&backends[backend].device, at, both, QBD_PAGE_PLACES), 0);
-	place = qbd_page_newest(both, uuid, type, page, &id);
+	place = qbd_page_newest(both, uuid, type, page, 0, &id);
 	assert_true(place >= 0);
 	to = both + !place * QBD_PAGE_SIZE;
 	memcpy(to, both + place * QBD_PAGE_SIZE, QBD_PAGE_SIZE);

@@ -34,7 +34,7 @@ void image_read_pages(struct image_member *member, u32 type, u64 start, u64 nr_p
 			place = -EIO;
 			/* A bad sector takes no more than its own page with it. */
 			if (!err || !device_read(&member->device, at, both, QBD_PAGE_PLACES))
-				place = qbd_page_newest(both, uuid, type, page + i, &id);
+				place = qbd_page_newest(both, uuid, type, page + i, 0, &id);
 			if (place < 0) {
 				member->bad_pages++;
 				fn(context, NULL, NULL, page + i);
