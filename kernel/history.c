@@ -9,7 +9,10 @@
  * its history that is not.
  *
  * Of the epochs that backends stand for, the highest number is the pool's; within
- * one epoch the ring's generation rises, then the superblock's seq. A backend that
+ * one epoch the ring's generation rises, then the superblock's seq. It may be that
+ * all who have it have a void one on top: the return of a backend that reached all
+ * but that backend. What such a superblock says of the ring is what the pool had
+ * before: an epoch that lets somebody in changes nothing else. A backend that
  * stands for an epoch that is not in that history went on alone: a split brain,
  * unless it is older than the history reaches.
  *
@@ -54,26 +57,67 @@ static bool epoch_void(const struct qbd_super *const *supers, const struct qbd_m
 	return false;
 }
 
+/* How many void epochs a backend has on top, of those that it has. */
+static u32 void_epochs(const struct qbd_super *const *supers, unsigned int index)
+{
+	const struct qbd_membership *m = &supers[index]->pool;
+	u32 i;
+
+	for (i = 0; i < m->nr_epochs && epoch_void(supers, m, &m->epochs[i]); i++)
+		;
+	return i;
+}
+
 /* The newest epoch of a backend's history that is not void. */
 static const struct qbd_epoch *stands_for(const struct qbd_super *const *supers,
 					  unsigned int index)
 {
 	const struct qbd_membership *m = &supers[index]->pool;
-	u32 i;
 
-	for (i = 0; i < m->nr_epochs; i++)
-		if (!epoch_void(supers, m, &m->epochs[i]))
-			return &m->epochs[i];
-	return &m->epochs[m->nr_epochs - 1];
+	u32 n = void_epochs(supers, index);
+
+	return &m->epochs[n < m->nr_epochs ? n : n - 1];
 }
 
-static bool newer(const struct qbd_super *a, const struct qbd_super *b)
+static bool newer(const struct qbd_super *a, u32 a_begun, const struct qbd_super *b, u32 b_begun)
 {
-	if (a->pool.epochs[0].number != b->pool.epochs[0].number)
-		return a->pool.epochs[0].number > b->pool.epochs[0].number;
+	u32 x = a->pool.epochs[a_begun].number, y = b->pool.epochs[b_begun].number;
+
+	if (x != y)
+		return x > y;
 	if (a->pool.ring_generation != b->pool.ring_generation)
 		return a->pool.ring_generation > b->pool.ring_generation;
+	/* What need not be reverted. */
+	if (a_begun != b_begun)
+		return a_begun < b_begun;
 	return a->seq > b->seq;
+}
+
+/* By the newest epoch that is not among the @begun. */
+static bool is_in(const struct qbd_membership *m, u32 begun, unsigned int i)
+{
+	if (!begun)
+		return m->members[i].state == QBD_MEMBER_IN;
+	return m->members[i].state != QBD_MEMBER_NONE && (m->epochs[begun].in & BIT_ULL(i));
+}
+
+/**
+ * qbd_history_revert - the membership before epochs that are void
+ * @m: the membership
+ * @begun: how many, from the newest on; fewer than there are
+ */
+void qbd_history_revert(struct qbd_membership *m, u32 begun)
+{
+	unsigned int i;
+
+	if (!begun)
+		return;
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		if (m->members[i].state != QBD_MEMBER_NONE)
+			m->members[i].state = is_in(m, begun, i) ? QBD_MEMBER_IN : QBD_MEMBER_OUT;
+	m->nr_epochs -= begun;
+	memmove(&m->epochs[0], &m->epochs[begun], m->nr_epochs * sizeof(m->epochs[0]));
+	memset(&m->epochs[m->nr_epochs], 0, begun * sizeof(m->epochs[0]));
 }
 
 /**
@@ -95,17 +139,19 @@ int qbd_history_find(const struct qbd_super *const *supers, u64 force,
 	memset(history, 0, sizeof(*history));
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		const struct qbd_super *s = supers[i];
+		u32 n;
 
 		if (!s)
 			continue;
 		if (s->pool.epochs[0].number > history->max_number)
 			history->max_number = s->pool.epochs[0].number;
-		if (force ? s->pool.epochs[0].tag != force :
-		    epoch_void(supers, &s->pool, &s->pool.epochs[0]))
+		n = force ? 0 : void_epochs(supers, i);
+		if (n == s->pool.nr_epochs || (force && s->pool.epochs[0].tag != force))
 			continue;
-		if (!newest || newer(s, newest)) {
+		if (!newest || newer(s, n, newest, history->begun)) {
 			newest = s;
 			history->newest = i;
+			history->begun = n;
 		}
 	}
 	if (!newest)
@@ -122,13 +168,12 @@ int qbd_history_find(const struct qbd_super *const *supers, u64 force,
 		epoch = stands_for(supers, i);
 		if (!qbd_history_has(&newest->pool, epoch) && !too_old(&newest->pool, epoch))
 			history->diverged |= BIT_ULL(i);
-		else if (m->state == QBD_MEMBER_IN &&
-			 epoch->number == newest->pool.epochs[0].number)
+		else if (is_in(&newest->pool, history->begun, i) &&
+			 epoch->number == newest->pool.epochs[history->begun].number)
 			history->in |= BIT_ULL(i);
 	}
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		if (newest->pool.members[i].state == QBD_MEMBER_IN &&
-		    !(history->in & BIT_ULL(i)))
+		if (is_in(&newest->pool, history->begun, i) && !(history->in & BIT_ULL(i)))
 			history->missing |= BIT_ULL(i);
 	return history->diverged && !force ? -EEXIST : 0;
 }

@@ -15,6 +15,8 @@
 /**
  * struct qbd_history - what the superblocks that are there add up to
  * @newest: index of the backend whose superblock tells the pool's membership
+ * @begun: how many epochs of that superblock, from its newest on, are void: the
+ *	membership is that of the one after them (qbd_history_revert)
  * @in: backends that are there and are in
  * @missing: backends that should be in and are not there
  * @diverged: backends that went on by themselves
@@ -22,6 +24,7 @@
  */
 struct qbd_history {
 	unsigned int newest;
+	u32 begun;
 	u64 in;
 	u64 missing;
 	u64 diverged;
@@ -30,6 +33,7 @@ struct qbd_history {
 
 int qbd_history_find(const struct qbd_super *const *supers, u64 force,
 		     struct qbd_history *history);
+void qbd_history_revert(struct qbd_membership *m, u32 begun);
 bool qbd_history_has(const struct qbd_membership *m, const struct qbd_epoch *epoch);
 
 #endif

@@ -105,6 +105,7 @@ int qbd_super_check(struct qbd_pool *pool, const struct qbd_super *const *supers
 	if (err == -EINVAL)
 		return err;
 	pool->members = supers[h.newest]->pool;
+	qbd_history_revert(&pool->members, h.begun);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		if (h.diverged & BIT_ULL(i))
 			DMERR("%s: backend %u went on alone to epoch %u:%016llx, backend %u to %u:%016llx",

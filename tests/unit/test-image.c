@@ -456,6 +456,24 @@ static void test_epoch_half_written(void **state)
 	assert_counts(0, 4, 0, 0, 0, 2);
 }
 
+/* The epoch that lets a backend in again reached all but that backend. */
+static void test_return_half_written(void **state)
+{
+	struct qbd_super old = supers[5];
+
+	put_whole_volume();
+	new_epoch(0x20);
+	new_epoch(0);
+	old.seq = supers[5].seq;
+	supers[5] = old;
+	put_super(5);
+	load();
+	assert_false(image.diverged);
+	assert_int_equal(image.newest->pool.epochs[0].number, 2);
+	assert_int_equal(image.members[4].standing, IMAGE_IN);
+	assert_int_equal(image.members[5].standing, IMAGE_OUT);
+}
+
 static void test_split_brain(void **state)
 {
 	struct qbd_super before[BACKENDS];
@@ -831,6 +849,7 @@ int main(void)
 		image_test(test_strange_legs),
 		image_test(test_out_member_is_not_asked),
 		image_test(test_epoch_half_written),
+		image_test(test_return_half_written),
 		image_test(test_split_brain),
 		image_test(test_very_old_member),
 		image_test(test_former_member),

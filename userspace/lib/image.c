@@ -92,6 +92,12 @@ static int find_history(struct qbd_image *image, u64 force, struct qbd_history *
 	if (err && err != -EEXIST)
 		return err;
 	image->newest = supers[history->newest];
+	if (history->begun) {
+		image->reverted = new_array(struct qbd_super, 1);
+		*image->reverted = *image->newest;
+		qbd_history_revert(&image->reverted->pool, history->begun);
+		image->newest = image->reverted;
+	}
 	return 0;
 }
 
@@ -170,6 +176,7 @@ void image_free(struct qbd_image *image)
 	free(image->layers);
 	free(image->overrides);
 	free(image->legs);
+	free(image->reverted);
 	free(image->replay.places);
 	memset(image, 0, sizeof(*image));
 }

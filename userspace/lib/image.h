@@ -50,6 +50,7 @@ struct image_override {
 
 struct qbd_image {
 	const struct qbd_super *newest;
+	struct qbd_super *reverted; /* what newest is, where an epoch was only begun */
 	struct image_member members[QBD_MAX_BACKENDS];
 	u64 diverged; /* two histories that do not know each other */
 	unsigned int nr_strangers; /* devices of this pool that are no members now */
