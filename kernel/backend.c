@@ -219,9 +219,13 @@ u64 qbd_backend_flush(struct qbd_pool *pool, u64 which)
 		qbd_bio_submit(qb);
 	}
 	failed = qbd_wait_for(&wait);
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		if (failed & BIT_ULL(i))
-			WRITE_ONCE(pool->backend[i]->unflushed, 1);
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		struct qbd_backend *b = READ_ONCE(pool->backend[i]);
+
+		/* It may be taken away meanwhile, as one that is out. */
+		if ((failed & BIT_ULL(i)) && b)
+			WRITE_ONCE(b->unflushed, 1);
+	}
 	srcu_read_unlock(&pool->backends_srcu, idx);
 	return failed;
 }

@@ -143,10 +143,11 @@ void qbd_table_write(struct qbd_pool *pool, struct qbd_table *table, u64 which, 
 		spin_unlock(&pool->map_lock);
 
 		for (i = 0; i < QBD_MAX_BACKENDS; i++) {
-			struct qbd_backend *b = pool->backend[i];
+			struct qbd_backend *b = READ_ONCE(pool->backend[i]);
 			void *raw;
 
-			if (!(which & BIT_ULL(i)))
+			/* It may have gone out since, and be taken away to come back. */
+			if (!(which & BIT_ULL(i)) || !b)
 				continue;
 			raw = qbd_pages_next(out);
 			memcpy(qbd_page_payload(raw), pool->table_payload, QBD_PAGE_PAYLOAD);
