@@ -131,20 +131,26 @@ static bool reread(struct qbd_rows *rows, u32 row, u32 leg)
 static int settle_row(struct qbd_rows *rows, u32 row, u32 current_legs, bool replay)
 {
 	const struct qbd_layer *layer = rows->chunk->layer;
-	u32 k = layer->policy.k, right = 0, there = 0, before[QBD_MAX_M], l;
+	u32 k = layer->policy.k, right = 0, there = 0, states = 0, before[QBD_MAX_M], l;
 
 	for (l = 0; l < rows->nr_legs; l++) {
 		bool state = *qbd_rows_csum(rows, l, row) < QBD_CSUM_STATES;
 
-		if (state)
+		if (state) {
+			states |= BIT(l);
 			qbd_rows_zero(rows, l, row);
+		}
 		if (state || (current_legs & BIT(l)))
 			there |= BIT(l);
 		if (state || ((current_legs & BIT(l)) && qbd_rows_verify(rows, l, row)))
 			right |= BIT(l);
 	}
 	rows->write[row] = 0;
-	if (right == BIT(rows->nr_legs) - 1)
+	/*
+	 * That each unit is what its value says does not make the parity that of the
+	 * data: the records of a discard may be cut between them.
+	 */
+	if (states == BIT(rows->nr_legs) - 1)
 		return 0;
 	for (l = 0; l < k; l++) {
 		if (right & BIT(l))
