@@ -12,8 +12,9 @@
  *	2. a few rows at a time, locked: read or rebuild, write to these legs. User
  *	   writes go to them as well, so what was filled stays right.
  *				REBUILD legs with some of their content
- *	3. with all rows locked: flush these backends; checksum pages to those of
- *	   the legs that hold the table; flush
+ *	3. with all rows locked: a flush, so that no value of the chunk is unrecorded;
+ *	   flush these backends; checksum pages to those of the legs that hold the
+ *	   table; flush
  *				REBUILD legs with all of it
  *	4. record: they are LIVE and in insync
  *
@@ -169,6 +170,15 @@ static int finish(struct qbd_chunk *chunk, u32 fill)
 	err = qbd_csum_load(chunk, 0, layer->rows * layer->units - 1);
 	if (err)
 		goto out;
+	/*
+	 * A row that is discarded and not yet recorded so was not filled; its recorded
+	 * value still asks for content.
+	 */
+	if (qbd_csum_unwritten(chunk)) {
+		err = qbd_flush(pool);
+		if (err)
+			goto out;
+	}
 	failed = qbd_backend_flush(pool, which);
 	if (!failed) {
 		mutex_lock(&pool->checkpoint_mutex);
