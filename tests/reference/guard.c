@@ -27,6 +27,8 @@ static char replay_words[200];
 static u64 stage_since, stage_until;
 static unsigned int seconds;
 
+void (*guard_on_fail)(void);
+
 static u64 now(void)
 {
 	struct timespec ts;
@@ -105,6 +107,8 @@ void fail(const char *format, ...)
 	va_end(args);
 	printf("\n");
 	report();
+	if (guard_on_fail)
+		guard_on_fail();
 	end(1);
 	for (;;)
 		pause();

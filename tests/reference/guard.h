@@ -18,6 +18,9 @@
  */
 void guard_start(const char *replay, unsigned int patience);
 
+/* Called by fail(), once, before the program ends; must not wait for the pool. */
+extern void (*guard_on_fail)(void);
+
 /* What the main thread does next, and that it must be over within @factor patiences. */
 void guard_stage(unsigned int factor, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -58,6 +58,8 @@ static u64 made, wanted;	/* requests: made, and to be made */
 static bool endless, idle = true;
 static bool may_fail, failed;
 static u64 lost_blocks;
+static u32 most_sectors = LOAD_MAX_SECTORS;
+static unsigned int flush_percent = 3;
 static u32 hot;			/* where more of the requests go */
 
 static bool is_write(enum kind kind)
@@ -363,7 +365,7 @@ static u32 some_length(u32 most)
 static void make(struct request *r)
 {
 	const struct model *m;
-	u32 align, percent, most = LOAD_MAX_SECTORS;
+	u32 align, percent, most = most_sectors;
 
 	memset(r, 0, sizeof(*r));
 	r->volume = &volumes[random_below(&numbers, nr_volumes)];
@@ -371,6 +373,9 @@ static void make(struct request *r)
 	percent = random_below(&numbers, 100);
 	r->kind = percent < 34 ? READ : percent < 84 ? WRITE : percent < 88 ? WRITE_FUA :
 		  percent < 91 ? FLUSH : percent < 96 ? DISCARD : ZEROES;
+	/* More flushes come out of the reads. */
+	if (percent < flush_percent - 3)
+		r->kind = FLUSH;
 	if (r->kind == DISCARD || r->kind == ZEROES)
 		most = m->nr_sectors / 3;
 	r->nr = some_length(most);
@@ -416,6 +421,12 @@ static void *maker(void *unused)
 		made++;
 	}
 	return NULL;
+}
+
+void load_shape(u32 most, unsigned int flushes)
+{
+	most_sectors = most;
+	flush_percent = flushes;
 }
 
 void load_init(u64 seed)

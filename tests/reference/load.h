@@ -23,6 +23,8 @@ struct load_volume {
 	int fd;
 };
 
+/* At most so many sectors a write, and so many flushes of 100 requests (3 if not said). */
+void load_shape(u32 most, unsigned int flushes);
 /* Start the threads. */
 void load_init(u64 seed);
 /* Use these volumes from now on; opens and closes are the caller's. */

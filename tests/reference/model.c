@@ -33,6 +33,19 @@ void model_exit(struct model *m)
 	free(m->may_be_lost);
 	free(m->log);
 	free(m->events);
+	free(m->steps);
+}
+
+static void keep_step(struct model *m, struct model_step step)
+{
+	if (!m->clock)
+		return;
+	if (m->nr_steps == m->steps_room) {
+		m->steps_room = m->steps_room ? 2 * m->steps_room : 1024;
+		m->steps = need(realloc(m->steps, m->steps_room * sizeof(*m->steps)));
+	}
+	step.clock = *m->clock;
+	m->steps[m->nr_steps++] = step;
 }
 
 void model_note(struct model *m, const char *what, u32 first, u32 nr, u32 value)
@@ -105,16 +118,22 @@ const char *model_describe(const void *data, char *text, size_t size)
 	return text;
 }
 
-u32 model_write_begin(struct model *m, u32 first, u32 nr, bool zeros)
+static void log_begin(struct model *m, u32 first, u32 nr, u32 value)
 {
-	u32 value = m->next_value | (zeros ? VALUE_ZERO : 0);
-
-	m->next_value += 2;
 	if (m->nr_log == m->room) {
 		m->room = m->room ? 2 * m->room : 64;
 		m->log = need(realloc(m->log, m->room * sizeof(*m->log)));
 	}
 	m->log[m->nr_log++] = (struct log_entry){ .first = first, .nr = nr, .value = value };
+}
+
+u32 model_write_begin(struct model *m, u32 first, u32 nr, bool zeros)
+{
+	u32 value = m->next_value | (zeros ? VALUE_ZERO : 0);
+
+	m->next_value += 2;
+	log_begin(m, first, nr, value);
+	keep_step(m, (struct model_step){ STEP_BEGIN, first, nr, value });
 	return value;
 }
 
@@ -127,7 +146,7 @@ static void make_durable(struct model *m, const struct log_entry *e)
 			m->durable[s] = e->value;
 }
 
-void model_write_end(struct model *m, u32 value, bool fua)
+static void log_end(struct model *m, u32 value, bool fua, u64 tick)
 {
 	struct log_entry *e = m->log;
 	u32 s;
@@ -136,11 +155,17 @@ void model_write_end(struct model *m, u32 value, bool fua)
 		e++;
 	for (s = e->first; s < e->first + e->nr; s++)
 		m->values[s] = value;
-	e->done = ++m->tick;
+	e->done = tick;
 	if (!fua)
 		return;
 	make_durable(m, e);
 	memmove(e, e + 1, (m->log + --m->nr_log - e) * sizeof(*e));
+}
+
+void model_write_end(struct model *m, u32 value, bool fua)
+{
+	log_end(m, value, fua, ++m->tick);
+	keep_step(m, (struct model_step){ STEP_END, .value = value, .fua = fua, .tick = m->tick });
 }
 
 u64 model_flush_begin(struct model *m)
@@ -159,6 +184,23 @@ void model_flush_end(struct model *m, u64 began)
 			m->log[left++] = m->log[i];
 	}
 	m->nr_log = left;
+	keep_step(m, (struct model_step){ STEP_FLUSHED, .tick = began });
+}
+
+void model_follow(struct model *m, const struct model *other, u64 until)
+{
+	for (; m->followed < other->nr_steps; m->followed++) {
+		const struct model_step *step = &other->steps[m->followed];
+
+		if (step->clock > until)
+			break;
+		if (step->kind == STEP_BEGIN)
+			log_begin(m, step->first, step->nr, step->value);
+		else if (step->kind == STEP_END)
+			log_end(m, step->value, step->fua, step->tick);
+		else
+			model_flush_end(m, step->tick);
+	}
 }
 
 void model_crash(struct model *m, bool may_lose)
@@ -175,25 +217,47 @@ void model_crash(struct model *m, bool may_lose)
 	}
 }
 
-u32 model_find(const struct model *m, u32 sector, const void *data)
+/* Is this the content of a sector with a value, or may it be after the crash? */
+static bool may_be(const struct model *m, u32 sector, u32 value)
+{
+	u32 i;
+
+	if (value == m->durable[sector])
+		return true;
+	for (i = 0; i < m->nr_log && value > m->durable[sector]; i++)
+		if (m->log[i].value == value && sector - m->log[i].first < m->log[i].nr)
+			return true;
+	return false;
+}
+
+static u32 find_zeros(const struct model *m, u32 sector)
 {
 	u32 found = m->durable[sector], i;
-	u8 want[SECTOR_BYTES];
 
-	model_content(m, sector, found, want);
-	if (!memcmp(want, data, SECTOR_BYTES))
+	if (!found || (found & VALUE_ZERO))
 		return found;
-	for (i = 0; i < m->nr_log; i++) {
-		const struct log_entry *e = &m->log[i];
-
-		if (sector < e->first || sector >= e->first + e->nr ||
-		    e->value <= m->durable[sector])
-			continue;
-		model_content(m, sector, e->value, want);
-		if (!memcmp(want, data, SECTOR_BYTES))
-			return e->value;
-	}
+	for (i = 0; i < m->nr_log; i++)
+		if (sector - m->log[i].first < m->log[i].nr && (m->log[i].value & VALUE_ZERO) &&
+		    m->log[i].value > found)
+			return m->log[i].value;
 	return VALUE_LOST;
+}
+
+u32 model_find(const struct model *m, u32 sector, const void *data)
+{
+	static const u8 zeros[SECTOR_BYTES];
+	const u64 *word = data;
+	u8 want[SECTOR_BYTES];
+	u32 value = word[1];
+
+	/* What it claims to be, looked up, and then all of it compared. */
+	if (!word[1] && !memcmp(data, zeros, SECTOR_BYTES))
+		return find_zeros(m, sector);
+	if (word[0] != sector || word[1] >> 32 != m->id || !value || (value & VALUE_ZERO) ||
+	    !may_be(m, sector, value))
+		return VALUE_LOST;
+	model_content(m, sector, value, want);
+	return memcmp(data, want, SECTOR_BYTES) ? VALUE_LOST : value;
 }
 
 void model_settled(struct model *m)

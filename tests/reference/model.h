@@ -46,6 +46,20 @@ struct event {
 	u64 tick;
 };
 
+/*
+ * One thing that changed what may be found, with the time of a clock of the
+ * caller's, so that a second model can follow the first up to any time.
+ */
+struct model_step {
+	enum { STEP_BEGIN, STEP_END, STEP_FLUSHED } kind;
+	u32 first;
+	u32 nr;
+	u32 value;
+	bool fua;
+	u64 tick;	/* of the end of a write, of the beginning of a flush */
+	u64 clock;
+};
+
 struct model {
 	u32 id;
 	u32 nr_sectors;
@@ -62,6 +76,11 @@ struct model {
 	struct event *events;
 	u32 nr_events;
 	u32 events_room;
+	const volatile u64 *clock; /* NULL: no steps are kept */
+	struct model_step *steps;
+	u32 nr_steps;
+	u32 steps_room;
+	u32 followed;	/* steps of another model that this one took */
 };
 
 void model_init(struct model *m, u32 id, u32 nr_sectors, u32 block_sectors, u32 row_sectors);
@@ -82,6 +101,12 @@ void model_write_end(struct model *m, u32 value, bool fua);
 /* A flush: returns its time; then that it succeeded. */
 u64 model_flush_begin(struct model *m);
 void model_flush_end(struct model *m, u64 began);
+
+/*
+ * A model that takes the steps of another one: all up to a time, forward only. What
+ * began at that very time may be taken or not; a write that was acknowledged is.
+ */
+void model_follow(struct model *m, const struct model *other, u64 until);
 
 /* A crash: from now on the log tells what may be found. */
 void model_crash(struct model *m, bool may_lose);
