@@ -15,7 +15,7 @@ DESTDIR ?=
 MAKEFLAGS += --no-print-directory
 .PHONY: all help module userspace userspace-install userspace-clean install install-dkms clean test test-unit test-uml test-debug \
 	test-guest test-dkms test-mutations check check-module check-scripts check-userspace \
-	demo model $(addprefix module-,fast debug 6.1 6.12)
+	demo model soak $(addprefix module-,fast debug 6.1 6.12)
 
 all: module userspace ## the module for the running kernel (or KDIR=), and the userspace tool
 
@@ -95,6 +95,10 @@ test-dkms: ## an installation by DKMS for both stock kernels, into a folder of i
 
 test-mutations: ## does each broken promise fail its test? MUTATIONS="name..." selects
 	tests/mutations/run $(MUTATIONS)
+
+# Seven runs share the time.
+soak: ## power cuts with new seeds, for MINUTES=n (10)
+	QBD_SOAK_SECONDS=$$(($(or $(MINUTES),10) * 60)) tests/run --lane uml-fast --jobs 1 'power-cut*'
 
 model: ## check the protocol's models
 	$(MAKE) -C tests/model

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The power-cut test: a pool under random I/O and all else that goes on in one is
+ * recorded; then the power goes at many instants of that, and each time the pool is
+ * started on what its disks may hold then.
+ *
+ *	cuts [--seed N] [--cuts N] [--each N] [--seconds N] [--requests N]
+ *		[--going-on WORDS] [--losses] [--keep DIR] [--patience S]
+ *		--disks N [--extent SIZE] --volume POLICY,BLOCK,MIB...
+ *
+ * POLICY is replicas=R or ec=K+M. --cuts is how many instants are tried at least,
+ * --seconds for how long (the later of both ends it), --each of them over a recording
+ * of --requests requests. --losses: backends are lost together with the power. --keep:
+ * where copies of the disks go, as the cut left them after which a check failed.
+ *
+ * Half of the instants are those before and after a flush, the others are any.
+ * The seed determines requests, instants, and what of the unflushed writes is
+ * there; how the requests meet in time it does not.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "guard.h"
+#include "recorder.h"
+
+static struct policy policies[LOAD_VOLUMES];
+static struct recording recording = { .policies = policies, .extent = "1M" };
+static unsigned int cuts = 100, seconds, requests = 150, each = 100;
+static const char *going_on = "ckpt,side,out,scrub", *keep;
+static bool losses;
+static struct random numbers;
+
+static u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
+
+static int compare(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Instants of the recording, in order. */
+static unsigned int choose(u64 *instants, unsigned int most)
+{
+	u64 events, first = recorder_info().first, *flushes, nr = 0, i;
+	char *kinds = recorder_kinds(&events);
+	unsigned int n = 0;
+
+	flushes = calloc(events + 1, sizeof(u64));
+	if (!flushes)
+		fail("no memory");
+	for (i = recording.begin - first; i < events; i++)
+		if (kinds[i] == 'f' || kinds[i] == 'F')
+			flushes[nr++] = first + i;
+	for (i = 0; nr && i < most / 2; i++)
+		instants[n++] = flushes[random_below(&numbers, nr)] + random_below(&numbers, 2);
+	while (n < most)
+		instants[n++] = recording.begin +
+				random_below(&numbers, recording.end - recording.begin + 1);
+	qsort(instants, n, sizeof(u64), compare);
+	free(flushes);
+	free(kinds);
+	return n;
+}
+
+/* Backends that the power cut takes with it; a majority is left. */
+static u64 some_absent(unsigned int most)
+{
+	unsigned int n;
+	u64 set = 0;
+
+	if (most > (recording.nr_disks - 1) / 2)
+		most = (recording.nr_disks - 1) / 2;
+	n = random_below(&numbers, most + 1);
+	while (n) {
+		u64 bit = 1ull << random_below(&numbers, recording.nr_disks);
+
+		n -= !(set & bit);
+		set |= bit;
+	}
+	return set;
+}
+
+static void keep_disks(void)
+{
+	recorder_keep(keep, recording.nr_disks);
+}
+
+static void try_cut(u64 at)
+{
+	struct check check = { .seed = random_next(&numbers), .hole = true };
+
+	check.scrub = random_percent(&numbers, 30);
+	check.lose = random_percent(&numbers, 30);
+	check.readmit = random_percent(&numbers, 15);
+	if (random_percent(&numbers, 30))
+		check.again = 1 + random_below(&numbers, 3);
+	if (losses) {
+		unsigned int i, out = 0;
+
+		for (i = 0; i < recording.nr_outages; i++)
+			out += recording.outages[i].fail_began <= at &&
+			       recording.outages[i].whole > at;
+		if (out < recording.tolerance)
+			check.absent = some_absent(recording.tolerance - out);
+	}
+	check_cut(&recording, at, &check, &numbers);
+}
+
+static void run_all(void)
+{
+	u64 began = now_ms(), *instants, recorded = 0, mark;
+	unsigned int nr, i, rounds = 0;
+
+	instants = calloc(each, sizeof(u64));
+	if (!instants)
+		fail("no memory");
+	while (check_counts.cuts < cuts || now_ms() - began < seconds * 1000ull) {
+		mark = now_ms();
+		recording_make(&recording, &numbers, requests, going_on);
+		recorded += now_ms() - mark;
+		nr = choose(instants, each);
+		rounds++;
+		say("recording %u: %llu events, %u volumes, %u outages", rounds,
+		    (unsigned long long)(recording.end - recording.begin), recording.nr_volumes,
+		    recording.nr_outages);
+		for (i = 0; i < nr; i++)
+			try_cut(instants[i]);
+		recording_free(&recording);
+	}
+	free(instants);
+	mark = now_ms() - began;
+	say("%llu power cuts, %llu more while recovering from one; %u recordings",
+	    (unsigned long long)check_counts.cuts, (unsigned long long)check_counts.again, rounds);
+	say("%llu losses, %llu returns, %llu scrubs; %llu blocks lost to the write hole",
+	    (unsigned long long)check_counts.losses, (unsigned long long)check_counts.readmitted,
+	    (unsigned long long)check_counts.scrubs, (unsigned long long)check_counts.lost_blocks);
+	say("%.1f s, %.1f s of it recording: %.1f cuts a second", mark / 1000.0, recorded / 1000.0,
+	    (check_counts.cuts + check_counts.again) * 1000.0 / (mark - recorded + 1));
+}
+
+static void parse_volume(const char *word)
+{
+	struct policy *p = &policies[recording.nr_policies];
+	unsigned int a, b;
+
+	if (recording.nr_policies == LOAD_VOLUMES)
+		fail("at most %u volumes", LOAD_VOLUMES);
+	if (sscanf(word, "replicas=%u,%u,%u", &a, &p->block, &p->mib) == 3) {
+		p->k = 1;
+		p->m = a - 1;
+		snprintf(p->words, sizeof(p->words), "replicas=%u", a);
+	} else if (sscanf(word, "ec=%u+%u,%u,%u", &a, &b, &p->block, &p->mib) == 4) {
+		p->k = a;
+		p->m = b;
+		p->ec = true;
+		snprintf(p->words, sizeof(p->words), "ec=%u+%u", a, b);
+	} else {
+		fail("%s: not POLICY,BLOCK,MIB", word);
+	}
+	if (!recording.nr_policies || p->m < recording.tolerance)
+		recording.tolerance = p->m;
+	recording.nr_policies++;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "seed", required_argument, NULL, 's' },
+		{ "cuts", required_argument, NULL, 'n' },
+		{ "each", required_argument, NULL, 'a' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "requests", required_argument, NULL, 'r' },
+		{ "going-on", required_argument, NULL, 'g' },
+		{ "keep", required_argument, NULL, 'k' },
+		{ "losses", no_argument, NULL, 'l' },
+		{ "patience", required_argument, NULL, 'p' },
+		{ "disks", required_argument, NULL, 'd' },
+		{ "extent", required_argument, NULL, 'e' },
+		{ "volume", required_argument, NULL, 'v' },
+		{}
+	};
+	u64 seed = time(NULL) ^ (u64)getpid() << 32;
+	unsigned int patience = 60;
+	char replay[200];
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'n':
+			cuts = strtoul(optarg, NULL, 0);
+			break;
+		case 'a':
+			each = strtoul(optarg, NULL, 0);
+			break;
+		case 't':
+			seconds = strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+			requests = strtoul(optarg, NULL, 0);
+			break;
+		case 'g':
+			going_on = optarg;
+			break;
+		case 'k':
+			keep = optarg;
+			break;
+		case 'l':
+			losses = true;
+			break;
+		case 'p':
+			patience = strtoul(optarg, NULL, 0);
+			break;
+		case 'd':
+			recording.nr_disks = strtoul(optarg, NULL, 0);
+			break;
+		case 'e':
+			recording.extent = optarg;
+			break;
+		case 'v':
+			parse_volume(optarg);
+			break;
+		default:
+			return 2;
+		}
+	}
+	if (!recording.nr_policies || !recording.nr_disks || recording.nr_disks > CUTS_DISKS) {
+		fprintf(stderr, "usage: see the head of cuts.c\n");
+		return 2;
+	}
+	snprintf(replay, sizeof(replay), "QBD_SEED=%llu", (unsigned long long)seed);
+	guard_start(replay, patience);
+	say("%s", replay);
+	numbers.state = seed;
+	load_shape(1024, 10);
+	load_init(seed ^ 0x5eed);
+	recorder_open();
+	guard_on_fail = keep_disks;
+	run_all();
+	return 0;
+}

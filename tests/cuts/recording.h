@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What happened to a pool while the recorder ran, by the recorder's clock: what
+ * volumes there were when, what they must hold, who was out.
+ *
+ * Times: a thing that began at b and was answered at e has an effect at an instant
+ * T only if b <= T, and must have it if e <= T.
+ */
+#ifndef CUTS_RECORDING_H
+#define CUTS_RECORDING_H
+
+#include "load.h"
+
+#define RECORDING_VOLUMES 24
+#define RECORDING_OUTAGES 64
+
+struct policy {
+	unsigned int k;
+	unsigned int m;
+	bool ec;
+	unsigned int block;	/* bytes */
+	unsigned int mib;
+	char words[40];		/* of the message that creates the volume */
+};
+
+/* A volume: the model of what was written, and one that follows it to the cut. */
+struct recorded_volume {
+	char name[40];
+	const struct policy *policy;
+	u32 sectors;
+	u64 create_began, created;	/* NEVER: not */
+	u64 remove_began, removed;
+	struct model *live;
+	struct model at;
+};
+
+struct outage {
+	unsigned int backend;
+	u64 fail_began, failed;
+	u64 return_began, whole;
+};
+
+struct recording {
+	struct policy *policies;	/* of the volumes that the load uses */
+	unsigned int nr_policies;
+	unsigned int nr_disks;
+	unsigned int tolerance;		/* losses that every policy takes */
+	const char *extent;
+
+	struct recorded_volume volumes[RECORDING_VOLUMES];
+	unsigned int nr_volumes;
+	struct outage outages[RECORDING_OUTAGES];
+	unsigned int nr_outages;
+	u64 begin, end;
+};
+
+#define NEVER (~0ull)
+
+/*
+ * A new pool, @requests requests to its volumes, and everything else that goes on
+ * at the same time as @words say: any of "ckpt", "side", "out", "scrub".
+ */
+void recording_make(struct recording *r, struct random *numbers, unsigned int requests,
+		    const char *words);
+void recording_free(struct recording *r);
+
+#endif
