@@ -333,6 +333,7 @@ struct qbd_progress {
 	atomic64_t repaired;
 	bool running;
 	bool stop;
+	bool again;	/* what is counted goes on */
 };
 
 /* Waits for any number of bios; knows which backends failed. */

@@ -360,15 +360,25 @@ static int resync_one(struct qbd_chunk *chunk)
 /**
  * qbd_resync_work - fill whatever is not in sync and can be
  * @work: the work item
+ *
+ * Asked for again while it runs, as "repair" does of a backend that came in just
+ * now, it looks once more, and what it counts goes on.
  */
 void qbd_resync_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(work, struct qbd_pool, resync_work);
 
 	WRITE_ONCE(pool->resync.running, true);
-	atomic64_set(&pool->resync.done, 0);
-	atomic64_set(&pool->resync.bytes, 0);
-	atomic64_set(&pool->resync.todo, qbd_chunks_count(pool, wants_resync));
+	if (!pool->resync.again) {
+		atomic64_set(&pool->resync.done, 0);
+		atomic64_set(&pool->resync.bytes, 0);
+	}
+	atomic64_set(&pool->resync.todo, atomic64_read(&pool->resync.done) +
+					 qbd_chunks_count(pool, wants_resync));
 	qbd_chunks_each(pool, wants_resync, resync_one);
+	/* Who asks sets running before it queues the work. */
 	WRITE_ONCE(pool->resync.running, false);
+	pool->resync.again = work_pending(work);
+	if (pool->resync.again)
+		WRITE_ONCE(pool->resync.running, true);
 }

@@ -210,6 +210,22 @@ resync_stops_and_starts() {
 	scrub_finds 0
 }
 
+# As "qbd repair" asks for what began when the backend came in.
+asked_again_counts_on() {
+	stale_backend
+	message resync rate 4096
+	qbd backend readd p "${devs[1]}"
+	wait_until 20 resync_has_done 3
+	message resync start
+	message resync rate 0
+	repaired
+	assert_eq "$(pool_status resync_chunks)" 16/16 progress
+	assert_eq "$(pool_status resync_bytes)" $((16 << 20)) bytes
+	message resync start
+	wait_until 20 resync_is idle
+	assert_eq "$(pool_status resync_chunks)" 0/0 "progress of one with nothing to do"
+}
+
 rate_is_limited() {
 	local start bytes ms
 	stale_backend
@@ -404,6 +420,7 @@ subtest empty-disk-is-filled-replicas returns_empty replicas=2 3 0
 subtest empty-disk-is-filled-ec returns_empty ec=4+2 6 3
 subtest resync-resumes-after-a-restart resync_resumes
 subtest resync-stops-and-starts resync_stops_and_starts
+subtest resync-asked-again-counts-on asked_again_counts_on
 subtest resync-keeps-to-its-rate rate_is_limited
 subtest ring-members-lost ring_members_lost
 subtest checksum-holders-lost checksum_holders_lost
