@@ -46,10 +46,20 @@ struct activation {
 	bool empty;		/* no log */
 };
 
-/* A leg on @b in each step below: backends that are in. */
+/* The first backend at or after @i that is in. */
+static unsigned int next_in(struct qbd_pool *pool, unsigned int i, struct qbd_backend **b)
+{
+	*b = NULL;
+	for (; i < QBD_MAX_BACKENDS; i++) {
+		*b = qbd_backend_in(pool, i);
+		if (*b)
+			break;
+	}
+	return i;
+}
+
 #define for_each_in(pool, i, b)							\
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)					\
-		if (!((b) = qbd_backend_in(pool, i))) {} else
+	for (i = next_in(pool, 0, &(b)); b; i = next_in(pool, i + 1, &(b)))
 
 /* Reading */
 

@@ -71,6 +71,7 @@ bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last)
 u32 qbd_csum_get(const struct qbd_chunk *chunk, u32 unit)
 {
 	const struct qbd_pending *s = *segment_of(chunk, unit);
+	const struct qbd_csum_page *page;
 	u32 i = unit % QBD_SEGMENT_UNITS;
 
 	lockdep_assert_held(&chunk->lock);
@@ -78,8 +79,8 @@ u32 qbd_csum_get(const struct qbd_chunk *chunk, u32 unit)
 		return s->now[i];
 	if (s && test_bit(i, s->captured))
 		return s->snap[i];
-	return le32_to_cpu(chunk->csums[unit / QBD_CSUMS_PER_PAGE]->
-			   recorded[unit % QBD_CSUMS_PER_PAGE]);
+	page = chunk->csums[unit / QBD_CSUMS_PER_PAGE];
+	return le32_to_cpu(page->recorded[unit % QBD_CSUMS_PER_PAGE]);
 }
 
 /**
@@ -388,6 +389,7 @@ int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
 			continue;
 		}
 		page->dirty = chunk->csum_damaged;
+		/* Its content before it is seen: qbd_csum_loaded() takes no lock. */
 		smp_store_release(&chunk->csums[p], page);
 		if (page->dirty)
 			qbd_chunk_named(chunk, 0);
@@ -408,8 +410,10 @@ int qbd_csum_load_made(struct qbd_chunk *chunk)
 	u32 p;
 
 	for (p = 0; p < chunk->layer->csum_pages; p++) {
-		struct qbd_csum_page *page = chunk->csums[p] ?: page_new(chunk->layer->pool, GFP_KERNEL);
+		struct qbd_csum_page *page = chunk->csums[p];
 
+		if (!page)
+			page = page_new(chunk->layer->pool, GFP_KERNEL);
 		if (!page)
 			return -ENOMEM;
 		if (!chunk->csums[p] && page_read(chunk, p, true, page))

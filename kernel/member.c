@@ -123,8 +123,9 @@ static int write_epochs(struct qbd_pool *pool, u64 out, u64 back)
 		WRITE_ONCE(pool->failing, READ_ONCE(pool->failing) & in);
 		for (i = 0; i < QBD_MAX_BACKENDS; i++)
 			if ((out & ~refused & BIT_ULL(i)) && pool->backend[i])
-				DMERR("%s: backend %u (%s) is out, epoch %u", pool->members.pool_name,
-				      i, pool->backend[i]->name, next->epochs[0].number);
+				DMERR("%s: backend %u (%s) is out, epoch %u",
+				      pool->members.pool_name, i, pool->backend[i]->name,
+				      next->epochs[0].number);
 		/* One that was begun is followed by another, without who failed. */
 		out = failed;
 		back = 0;

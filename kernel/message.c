@@ -128,20 +128,25 @@ static int create_volume(struct qbd_pool *pool, unsigned int argc, char **argv)
 	strscpy(entry.name, argv[1], sizeof(entry.name));
 	if (kstrtou64(argv[2], 10, &entry.sectors) || !entry.sectors || entry.sectors % 8 ||
 	    entry.sectors > QBD_MAX_VOLUME >> SECTOR_SHIFT)
-		return refuse(pool, argv[0], "size is not a number of sectors up to 16 TiB that 4 KiB divide", 0);
+		return refuse(pool, argv[0],
+			      "size is not a number of sectors up to 16 TiB that 4 KiB divide", 0);
 	if (parse_policy(argv[3], &entry.policy))
-		return refuse(pool, argv[0], "policy is neither replicas=1..8 nor ec=2..16+1..4", 0);
+		return refuse(pool, argv[0],
+			      "policy is neither replicas=1..8 nor ec=2..16+1..4", 0);
 	for (i = 4; i < argc; i++) {
 		if (!strncmp(argv[i], "tag=", 4)) {
 			const char *tag = argv[i] + 4;
 
 			if (!*tag || strlen(tag) >= QBD_TAGS_SIZE || entry.tag[0])
-				return refuse(pool, argv[0], "tag is empty, too long or there twice", 0);
+				return refuse(pool, argv[0],
+					      "tag is empty, too long or there twice", 0);
 			strscpy(entry.tag, tag, sizeof(entry.tag));
 		} else if (!strncmp(argv[i], "block_size=", 11)) {
 			if (kstrtouint(argv[i] + 11, 10, &bytes) || !is_power_of_2(bytes) ||
 			    bytes < QBD_MIN_BLOCK || bytes > QBD_MAX_BLOCK)
-				return refuse(pool, argv[0], "block_size is not a power of two from 4096 to 65536", 0);
+				return refuse(pool, argv[0],
+					      "block_size is not a power of two from 4096 to 65536",
+					      0);
 			entry.policy.block_shift = ilog2(bytes);
 		} else {
 			return refuse(pool, argv[0], "unknown word at the end", 0);

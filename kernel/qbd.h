@@ -59,7 +59,7 @@
 
 #define QBD_CACHE_MB	64	/* of checksums, unless the table says otherwise */
 #define QBD_MAX_RANGES	64	/* of a chunk */
-#define QBD_RANGE_BYTES	(1u << 20)	/* of user data, about */
+#define QBD_RANGE_BYTES	(1024u << 10)	/* of user data, about */
 #define QBD_FAST_READ	(16u << 10)	/* verified in the completion up to here */
 
 struct qbd_pool;
@@ -243,11 +243,11 @@ struct qbd_chunk {
 	struct qbd_map *map;
 	struct qbd_map *new_map;
 
-	struct mutex mutex;
+	struct mutex mutex;		/* see above */
 	u64 record_lsn;
 	struct qbd_record record;
 
-	spinlock_t lock;
+	spinlock_t lock;		/* ranges, row locks, checksums, map at its change */
 	struct list_head row_locks;
 	struct qbd_csum_page **csums;	/* layer->csum_pages of them, NULL: not read */
 
@@ -305,7 +305,7 @@ struct qbd_batch {
 };
 
 struct qbd_ring {
-	spinlock_t lock;
+	spinlock_t lock;		/* all of it */
 	wait_queue_head_t wait;
 	struct work_struct work;
 	struct qbd_batch batch[2];
@@ -386,7 +386,7 @@ struct qbd_pool {
 
 	struct qbd_features features;
 
-	struct mutex member_lock;
+	struct mutex member_lock;	/* members, epochs; held while one is written */
 	struct rw_semaphore epoch_sem;	/* read: sends a ring batch; write: an epoch */
 	struct qbd_super *super;	/* room for one, under member_lock */
 	struct qbd_membership members;
@@ -403,10 +403,10 @@ struct qbd_pool {
 	u64 member_epochs;		/* up to which of them the epochs are durable */
 	u64 member_done;		/* up to which of them all is settled */
 	struct qbd_membership *next_members;	/* room for one, under member_lock */
-	spinlock_t member_list_lock;
+	spinlock_t member_list_lock;	/* failing, kept, member_wanted */
 
-	spinlock_t map_lock;
-	spinlock_t slot_lock;
+	spinlock_t map_lock;		/* maps, tables, which chunks there are */
+	spinlock_t slot_lock;		/* slots of all backends */
 	struct xarray layers;
 	struct xarray volumes;		/* by index in the table */
 	struct mutex volume_mutex;	/* create, remove */
@@ -419,7 +419,7 @@ struct qbd_pool {
 
 	struct qbd_ring ring;
 
-	spinlock_t named_lock;
+	spinlock_t named_lock;		/* named, idle, a chunk's lsn */
 	struct list_head named;
 	atomic_t nr_named;
 	atomic_t nr_ranges;		/* active */
@@ -437,13 +437,13 @@ struct qbd_pool {
 	u8 *table_places;
 
 	u32 flush_number;		/* of the last flush that began */
-	spinlock_t flush_lock;
+	spinlock_t flush_lock;		/* flush_bios */
 	struct bio_list flush_bios;
 	struct mutex flush_mutex;	/* one flush at a time */
 	int flush_error;		/* rule 4: until all was written again */
 	struct work_struct flush_work;
 	struct delayed_work checkpoint_work;
-	struct mutex checkpoint_mutex;
+	struct mutex checkpoint_mutex;	/* one writer of pages at a time */
 	struct qbd_pages checkpoint_pages;
 	bool checkpoint_left;
 	atomic64_t checkpoints;
@@ -471,7 +471,7 @@ struct qbd_pool {
 	mempool_t pages;
 	mempool_t pendings;
 	mempool_t rows;
-	struct mutex pages_mutex;
+	struct mutex pages_mutex;	/* one waits for pages at a time: rows.c */
 };
 
 static inline struct qbd_backend *qbd_backend_in(struct qbd_pool *pool, unsigned int i)

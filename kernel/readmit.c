@@ -168,7 +168,8 @@ static int drop_stale(struct qbd_backend *b, const struct qbd_slot *entries)
 					u64 leg = map->legs[l];
 					const struct qbd_slot *e;
 
-					if (!qbd_leg_state(leg) || qbd_leg_backend(leg) != b->index ||
+					if (!qbd_leg_state(leg) ||
+					    qbd_leg_backend(leg) != b->index ||
 					    qbd_leg_slot(leg) >= b->geometry.nr_slots)
 						continue;
 					e = &entries[qbd_leg_slot(leg)];

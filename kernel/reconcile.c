@@ -167,13 +167,13 @@ static int settle_row(struct qbd_rows *rows, u32 row, u32 current_legs, bool rep
 			continue;
 		if ((current_legs & BIT(l)) && reread(rows, row, l)) {
 			qbd_rows_sum(rows, l, row);
-		} else if ((current_legs & BIT(l)) && !replay) {
-			return -EIO;
-		} else {
-			*qbd_rows_csum(rows, l, row) = QBD_CSUM_LOST;
-			qbd_rows_zero(rows, l, row);
-			rows->lost++;
+			continue;
 		}
+		if ((current_legs & BIT(l)) && !replay)
+			return -EIO;
+		*qbd_rows_csum(rows, l, row) = QBD_CSUM_LOST;
+		qbd_rows_zero(rows, l, row);
+		rows->lost++;
 	}
 	for (l = k; l < rows->nr_legs; l++)
 		before[l - k] = right & BIT(l) ? *qbd_rows_csum(rows, l, row) : 0;
@@ -289,8 +289,8 @@ int qbd_reconcile_range(struct qbd_chunk *chunk, u32 range)
 	int err = 0;
 
 	for (; row < end && !err; row += step - row % step) {
-		struct qbd_rows *rows = qbd_rows_alloc(chunk, row, min(step - row % step, end - row),
-						       GFP_NOIO);
+		u32 nr = min(step - row % step, end - row);
+		struct qbd_rows *rows = qbd_rows_alloc(chunk, row, nr, GFP_NOIO);
 
 		err = qbd_reconcile_rows(rows, true);
 		qbd_rows_free(rows);

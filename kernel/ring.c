@@ -185,7 +185,7 @@ static unsigned int ring_fill(struct qbd_pool *pool)
  *
  * To be called before a request takes any lock; it may then append a chunk
  * record, a stamp and its ranges without waiting for room again. Sets a
- * checkpoint going when half of what there is is used.
+ * checkpoint going when half of the room is used.
  *
  * Return: 0, or the error with which the ring failed.
  */

@@ -121,7 +121,8 @@ int qbd_super_check(struct qbd_pool *pool, const struct qbd_super *const *supers
 	*error = "Members are missing that are not known to be out; see allow_degraded";
 	if (h.missing && !pool->features.allow_degraded && !force)
 		return -EINVAL;
-	*error = "Not more than half of the members are there; force_history has to name the history";
+	*error =
+	"Not more than half of the members are there; force_history has to name the history";
 	if (h.missing && !force && hweight64(h.in) <= hweight64(h.missing))
 		return -EINVAL;
 	*error = "No ring member is there";

@@ -271,7 +271,8 @@ static bool write_fast(struct qbd_io *io)
 		qbd_csum_loaded(chunk, rows_units(rows, false), rows_units(rows, true)) &&
 		hweight32(qbd_chunk_current(chunk)) >= layer->policy.k &&
 		qbd_chunk_try_lock(chunk, &rows->lock, p.first_row, p.last_row);
-	if (ready && !qbd_csum_try_reserve(chunk, rows_units(rows, false), rows_units(rows, true))) {
+	if (ready && !qbd_csum_try_reserve(chunk, rows_units(rows, false),
+					   rows_units(rows, true))) {
 		list_del(&rows->lock.list);
 		ready = false;
 	}

@@ -56,12 +56,12 @@
 #define QBD_MAX_M		4
 #define QBD_MAX_REPLICAS	8
 #define QBD_MAX_LEGS		(QBD_MAX_K + QBD_MAX_M)
-#define QBD_MIN_EXTENT		(1u << 20)
+#define QBD_MIN_EXTENT		(1024u << 10)
 #define QBD_MAX_EXTENT		(64u << 20)
 #define QBD_MIN_BLOCK		4096u
 #define QBD_MAX_BLOCK		65536u
 #define QBD_MAX_VOLUME		(16ull << 40)	/* bytes */
-#define QBD_MAX_SLOTS		(1u << 26)	/* of a backend */
+#define QBD_MAX_SLOTS		(64u << 20)	/* of a backend */
 #define QBD_NAME_SIZE		64		/* with its final 0 */
 #define QBD_TAGS_SIZE		64		/* with its final 0 */
 #define QBD_EPOCHS		32		/* kept in a superblock */
@@ -73,7 +73,7 @@
 #define QBD_HEARTBEAT_START	(2 * QBD_SUPER_SIZE)
 #define QBD_TABLES_START	65536u
 #define QBD_MIN_RING_BLOCKS	256u
-#define QBD_MAX_RING_BLOCKS	(1u << 20)
+#define QBD_MAX_RING_BLOCKS	(1024u << 10)
 
 /* Incompatible features: a reader that does not know a bit keeps out. */
 #define QBD_INCOMPAT_BLOCK_MAP	BIT_ULL(0)	/* reserved: dedupe */

@@ -20,6 +20,7 @@
 
 #else
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <linux/types.h>
@@ -40,7 +41,7 @@ typedef uint64_t u64;
 #define cpu_to_le32(v) htole32(v)
 #define cpu_to_le64(v) htole64(v)
 
-#define BUILD_BUG_ON(cond) _Static_assert(!(cond), #cond)
+#define BUILD_BUG_ON(cond) static_assert(!(cond), #cond)
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
 #define BIT_ULL(n) (1ULL << (n))
 

@@ -110,7 +110,7 @@ static double now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return ts.tv_sec + ts.tv_nsec * 1e-9;
+	return ts.tv_sec + ts.tv_nsec / 1000000000.0;
 }
 
 static int compare(const void *a, const void *b)
@@ -160,11 +160,9 @@ int main(void)
 					size_t n = (8 << 20) / sizes[s], i;
 					double t = now();
 
-					for (i = 0; i < n; i++) {
-						if (row + rows > all)
-							row = 0;
+					for (i = 0; i < n; i++, row += rows) {
+						row = row + rows > all ? 0 : row;
 						request(order, row, row + rows);
-						row += rows;
 					}
 					speed[order][round] = n * rows * code.k *
 						BLOCK / (now() - t) / 1e9;

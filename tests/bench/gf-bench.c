@@ -101,7 +101,7 @@ static double now(void)
 
 	/* What else runs on this CPU does not count. */
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return ts.tv_sec + ts.tv_nsec * 1e-9;
+	return ts.tv_sec + ts.tv_nsec / 1000000000.0;
 }
 
 static int compare(const void *a, const void *b)
@@ -347,8 +347,8 @@ static bool run_peer(const struct peer *peer, u8 *mem)
 
 static void usage(FILE *out)
 {
-	fprintf(out, "usage: gf-bench [-i INSTRUCTION-SET] [-o OPERATION] [-s KIB-A-LEG]\n"
-		     "                [-r ROUNDS] [-t MILLISECONDS-A-TURN]\n");
+	fprintf(out, "gf-bench [-i INSTRUCTION-SET] [-o OPERATION] [-s KIB-A-LEG]\n"
+		     "         [-r ROUNDS] [-t MILLISECONDS-A-TURN]\n");
 }
 
 int main(int argc, char **argv)

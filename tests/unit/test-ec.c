@@ -215,9 +215,8 @@ static void test_update(void **state)
 
 				for (r = 0; r < m; r++)
 					assert_memory_equal(updated[r],
-						mask >> r & 1 ? legs[k + r] :
-								out_mem[r],
-						LEN);
+							    mask >> r & 1 ? legs[k + r] :
+							    out_mem[r], LEN);
 			}
 	}
 }

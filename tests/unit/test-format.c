@@ -144,7 +144,8 @@ static void test_super_every_byte_counts(void **state)
 
 static void test_super_refuses(void **state)
 {
-	static _Alignas(8) u8 raw[QBD_SUPER_SIZE];
+	static u64 room[QBD_SUPER_SIZE / 8];
+	u8 *raw = (u8 *)room;
 	struct qbd_super_disk *d = (struct qbd_super_disk *)raw;
 	static struct qbd_super s, t;
 
