@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What reads, writes and flushes cost in I/Os of the backends, as the architecture promises it:
 # counted by the statistics of loop disks. A write with FUA is a write and a flush for these.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 180
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Space: taken by the first write, given back by discard and write-zeroes, placed on backends; what
 # is left after, with its parity; the sizes of extents and blocks.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
