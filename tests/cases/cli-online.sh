@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # qbd on a running pool: every verb, its tables, JSON and exit codes, from create to repair.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -3,7 +3,7 @@
 # Silent corruption: bytes that flip in data, parity and every kind of metadata, on as many backends
 # as the redundancy allows, at once: what is read is right, it is counted and logged, and scrub leaves
 # nothing of it. More than that is an I/O error, never wrong data.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
