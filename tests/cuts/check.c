@@ -414,7 +414,7 @@ void check_cut(struct recording *r, u64 at, const struct check *check, struct ra
 		struct recorded_volume *v = &r->volumes[i];
 
 		model_follow(&v->at, v->live, at);
-		model_crash(&v->at, check->hole && v->policy->ec && gone);
+		model_crash(&v->at, v->policy->ec && gone ? check->hole : LOSE_NONE);
 	}
 	guard_stage(2, "the power goes at %llu", (unsigned long long)at);
 	recorder_crash(at, check->seed);

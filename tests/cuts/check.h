@@ -12,7 +12,7 @@ struct check {
 	bool lose;		/* and read without as many backends as may be lost */
 	bool readmit;		/* and let in again who is out or was absent */
 	unsigned int again;	/* power cuts of the recovery */
-	bool hole;		/* the write hole of erasure codes is open */
+	enum model_losses hole;	/* of erasure codes, where a leg is missing */
 };
 
 /* How much was checked. */

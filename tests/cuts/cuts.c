@@ -5,15 +5,18 @@
  * started on what its disks may hold then.
  *
  *	cuts [--seed N] [--cuts N] [--each N] [--seconds N] [--requests N]
- *		[--going-on WORDS] [--losses] [--keep DIR] [--patience S]
+ *		[--going-on WORDS] [--losses] [--journal] [--keep DIR] [--patience S]
  *		--disks N [--extent SIZE] --volume POLICY,BLOCK,MIB...
+ *	cuts --sequence NAME --disks N --volume POLICY,BLOCK,MIB [...]
  *
  * POLICY is replicas=R or ec=K+M. --cuts is how many instants are tried at least,
  * --seconds for how long (the later of both ends it), --each of them over a recording
- * of --requests requests. --losses: backends are lost together with the power. --keep:
+ * of --requests requests. --losses: backends are lost together with the power. --journal:
+ * the pool has one, so only rows that were overwritten whole may lose blocks. --keep:
  * where copies of the disks go, as the cut left them after which a check failed.
  *
- * Half of the instants are those before and after a flush, the others are any.
+ * With --sequence (sequence.c) there is no load; --each instants at the same
+ * distance are tried of it. Else half of the instants are those before and after a flush, the others are any.
  * The seed determines requests, instants, and what of the unflushed writes is
  * there; how the requests meet in time it does not.
  */
@@ -27,12 +30,14 @@
 #include "check.h"
 #include "guard.h"
 #include "recorder.h"
+#include "sequence.h"
 
 static struct policy policies[LOAD_VOLUMES];
 static struct recording recording = { .policies = policies, .extent = "1M" };
 static unsigned int cuts = 100, seconds, requests = 150, each = 100;
-static const char *going_on = "ckpt,side,out,scrub", *keep;
+static const char *going_on = "ckpt,side,out,scrub", *keep, *sequence;
 static bool losses;
+static enum model_losses hole = LOSE_ROWS;
 static struct random numbers;
 
 static u64 now_ms(void)
@@ -57,13 +62,15 @@ static unsigned int choose(u64 *instants, unsigned int most)
 	char *kinds = recorder_kinds(&events);
 	unsigned int n = 0;
 
+	for (i = 0; sequence && i < most; i++)
+		instants[n++] = recording.begin + (recording.end - recording.begin) * i / most;
 	flushes = calloc(events + 1, sizeof(u64));
 	if (!flushes)
 		fail("no memory");
 	for (i = recording.begin - first; i < events; i++)
 		if (kinds[i] == 'f' || kinds[i] == 'F')
 			flushes[nr++] = first + i;
-	for (i = 0; nr && i < most / 2; i++)
+	for (i = 0; nr && i < most / 2 && n < most; i++)
 		instants[n++] = flushes[random_below(&numbers, nr)] + random_below(&numbers, 2);
 	while (n < most)
 		instants[n++] = recording.begin +
@@ -99,7 +106,7 @@ static void keep_disks(void)
 
 static void try_cut(u64 at)
 {
-	struct check check = { .seed = random_next(&numbers), .hole = true };
+	struct check check = { .seed = random_next(&numbers), .hole = hole };
 
 	check.scrub = random_percent(&numbers, 30);
 	check.lose = random_percent(&numbers, 30);
@@ -128,7 +135,10 @@ static void run_all(void)
 		fail("no memory");
 	while (check_counts.cuts < cuts || now_ms() - began < seconds * 1000ull) {
 		mark = now_ms();
-		recording_make(&recording, &numbers, requests, going_on);
+		if (sequence)
+			sequence_make(&recording, &numbers, sequence);
+		else
+			recording_make(&recording, &numbers, requests, going_on);
 		recorded += now_ms() - mark;
 		nr = choose(instants, each);
 		rounds++;
@@ -183,6 +193,8 @@ int main(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 't' },
 		{ "requests", required_argument, NULL, 'r' },
 		{ "going-on", required_argument, NULL, 'g' },
+		{ "sequence", required_argument, NULL, 'q' },
+		{ "journal", no_argument, NULL, 'j' },
 		{ "keep", required_argument, NULL, 'k' },
 		{ "losses", no_argument, NULL, 'l' },
 		{ "patience", required_argument, NULL, 'p' },
@@ -216,6 +228,12 @@ int main(int argc, char **argv)
 		case 'g':
 			going_on = optarg;
 			break;
+		case 'q':
+			sequence = optarg;
+			break;
+		case 'j':
+			hole = LOSE_WHOLE_ROWS;
+			break;
 		case 'k':
 			keep = optarg;
 			break;
@@ -246,7 +264,7 @@ int main(int argc, char **argv)
 	guard_start(replay, patience);
 	say("%s", replay);
 	numbers.state = seed;
-	load_shape(1024, 10);
+	load_shape(sequence ? 256 : 1024, 10);
 	load_init(seed ^ 0x5eed);
 	recorder_open();
 	guard_on_fail = keep_disks;

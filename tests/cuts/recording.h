@@ -36,6 +36,7 @@ struct recorded_volume {
 
 struct outage {
 	unsigned int backend;
+	bool broken;	/* its disk fails; else the pool was told */
 	u64 fail_began, failed;
 	u64 return_began, whole;
 };
@@ -63,5 +64,23 @@ struct recording {
 void recording_make(struct recording *r, struct random *numbers, unsigned int requests,
 		    const char *words);
 void recording_free(struct recording *r);
+
+/* A recording by hand: begin, what happens, end. */
+void recording_begin(struct recording *r, struct random *numbers);
+void recording_end(struct recording *r);
+void recording_checkpoint(void);
+/* Take a backend out: tell the pool, or have its disk fail all I/O. */
+struct outage *recording_lose(struct recording *r, unsigned int backend, bool broken);
+void recording_return(struct outage *o);
+/* Until nothing is missing any more. */
+void recording_wait_whole(struct recording *r);
+/* A volume that comes and goes: make it; write to it, now and then with a flush; remove it. */
+void recording_side_create(struct recording *r, struct random *numbers);
+void recording_side_write(struct random *numbers);
+void recording_side_remove(void);
+/* To the first volume: a write, a discard, a flush. In sectors. */
+void recording_write(u32 first, u32 nr);
+void recording_discard(u32 first, u32 nr);
+void recording_flush(void);
 
 #endif

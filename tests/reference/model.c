@@ -203,16 +203,21 @@ void model_follow(struct model *m, const struct model *other, u64 until)
 	}
 }
 
-void model_crash(struct model *m, bool may_lose)
+void model_crash(struct model *m, enum model_losses losses)
 {
-	u32 i, row;
+	u32 i, row, first, end;
 
 	memset(m->may_be_lost, 0, m->nr_sectors / m->row_sectors + 1);
-	for (i = 0; i < m->nr_log && may_lose; i++) {
+	for (i = 0; i < m->nr_log && losses; i++) {
 		const struct log_entry *e = &m->log[i];
 
-		for (row = e->first / m->row_sectors;
-		     row <= (e->first + e->nr - 1) / m->row_sectors; row++)
+		first = e->first / m->row_sectors;
+		end = (e->first + e->nr + m->row_sectors - 1) / m->row_sectors;
+		if (losses == LOSE_WHOLE_ROWS) {
+			first = (e->first + m->row_sectors - 1) / m->row_sectors;
+			end = (e->first + e->nr) / m->row_sectors;
+		}
+		for (row = first; row < end; row++)
 			m->may_be_lost[row] = true;
 	}
 }

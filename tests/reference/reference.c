@@ -403,7 +403,8 @@ static u64 find(bool may_lose, bool unsettled)
 
 	for (i = 0; i < nr_volumes; i++) {
 		model_note(&volumes[i].model, "finding", 0, 0, 0);
-		model_crash(&volumes[i].model, unsettled || (may_lose && policies[i].ec));
+		model_crash(&volumes[i].model,
+			    unsettled || (may_lose && policies[i].ec) ? LOSE_ROWS : LOSE_NONE);
 	}
 	guard_stage(4, "finding what is there");
 	return load_find(true);

@@ -12,6 +12,9 @@
  *	  in the order of their issue;
  *	- anything where a discard was issued.
  *
+ * A disk that failed and works again has lost its power alone: of the writes that
+ * were not durable it has some, from then on for good (their fate).
+ *
  * Content is in levels. Level n has pages that are newer than those of the levels
  * below (its base), and a log of what was written on top. Live I/O goes to the
  * pages of the level above, which are nobody's base. A crash moves what is durable
@@ -46,11 +49,14 @@ MODULE_PARM_DESC(mib, "size of each");
 /**
  * struct written - a write, or a discard (data is NULL), as it was issued
  * @completed: event of that, or NEVER
+ * @fated: event at which its disk lost its power, or NEVER; then as a cut with @fate
  */
 struct written {
 	struct list_head list;
 	u64 issued;
 	u64 completed;
+	u64 fated;
+	u64 fate;
 	u64 sector;
 	u32 nr;
 	bool fua;
@@ -97,6 +103,7 @@ struct waiting {
 	struct bio *bio;
 	struct written *write;
 	struct flush *flush;
+	bool fails;
 };
 
 static DEFINE_MUTEX(lock);	/* all of this */
@@ -232,29 +239,7 @@ static void begin_level(unsigned int l)
 
 static bool durable(const struct log *log, const struct written *w, u64 at)
 {
-	return w->completed < at && (w->fua || w->completed < log->covered);
-}
-
-/* Flushes that completed before @at, and the head of the log that they make durable. */
-static void advance(struct disk *d, unsigned int l, u64 at)
-{
-	struct log *log = &d->log[l];
-	struct written *w, *next;
-	struct flush *f, *after;
-
-	list_for_each_entry_safe(f, after, &log->flushes, list) {
-		if (f->completed >= at)
-			continue;
-		log->covered = max(log->covered, f->issued);
-		list_del(&f->list);
-		kfree(f);
-	}
-	list_for_each_entry_safe(w, next, &log->writes, list) {
-		if (!durable(log, w, at))
-			break;
-		store(d, l, w->sector, w->nr, w->data);
-		free_written(w);
-	}
+	return w->fated >= at && w->completed < at && (w->fua || w->completed < log->covered);
 }
 
 /* Some sectors of a write: its start, its end, or any of them. */
@@ -272,32 +257,119 @@ static void store_torn(struct disk *d, unsigned int l, const struct written *w, 
 }
 
 /*
- * What the cut leaves of the rest of the log. Each crash has a mood: everything is
- * there, nothing is, or of each disk a share of its own; and how much is torn.
+ * What a loss of power leaves of a write that is not durable. Each has a mood:
+ * everything is there, nothing is, or of each disk a share of its own; and how much
+ * is torn.
  */
-static void leave_some(struct disk *d, unsigned int l, u64 at, u64 seed)
+static void leave(struct disk *d, unsigned int l, const struct written *w, u64 seed)
 {
 	static const u8 shares[] = { 0, 10, 50, 50, 90, 100 };
 	unsigned int mood = mix(seed) % 8, torn = mix(seed + 1) % 3 * 15, share;
-	struct log *log = &d->log[l];
-	struct written *w;
+	u64 chance = mix(seed ^ mix(w->issued));
 
 	share = mood == 0 ? 0 : mood == 1 ? 100 :
 		shares[mix(seed + 2 + (mood == 2 ? 0 : d->index)) % ARRAY_SIZE(shares)];
-	list_for_each_entry(w, &log->writes, list) {
-		u64 chance = mix(seed ^ mix(w->issued));
+	if (chance % 100 >= share)
+		return;
+	if ((chance >> 32) % 100 < torn && w->nr > 1)
+		store_torn(d, l, w, chance);
+	else
+		store(d, l, w->sector, w->nr, w->data);
+}
 
+/* A write is decided: it is durable, or its disk lost its power. */
+static bool decided(const struct log *log, const struct written *w, u64 at)
+{
+	return durable(log, w, at) || w->fated < at;
+}
+
+static void store_decided(struct disk *d, unsigned int l, const struct written *w, u64 at)
+{
+	if (durable(&d->log[level], w, at))
+		store(d, l, w->sector, w->nr, w->data);
+	else
+		leave(d, l, w, w->fate);
+}
+
+/* Flushes that completed before @at, and the head of the log that is decided. */
+static void advance(struct disk *d, u64 at)
+{
+	struct log *log = &d->log[level];
+	struct written *w, *next;
+	struct flush *f, *after;
+
+	list_for_each_entry_safe(f, after, &log->flushes, list) {
+		if (f->completed >= at)
+			continue;
+		log->covered = max(log->covered, f->issued);
+		list_del(&f->list);
+		kfree(f);
+	}
+	list_for_each_entry_safe(w, next, &log->writes, list) {
+		if (!decided(log, w, at))
+			break;
+		store_decided(d, level, w, at);
+		free_written(w);
+	}
+}
+
+/* What the cut leaves of the rest of the log. */
+static void leave_some(struct disk *d, u64 at, u64 seed)
+{
+	struct log *log = &d->log[level];
+	struct written *w;
+
+	list_for_each_entry(w, &log->writes, list) {
 		if (w->issued >= at)
 			break;
-		if (durable(log, w, at))
-			store(d, l + 1, w->sector, w->nr, w->data);
-		else if (chance % 100 >= share)
-			continue;
-		else if ((chance >> 32) % 100 < torn && w->nr > 1)
-			store_torn(d, l + 1, w, chance);
+		if (decided(log, w, at))
+			store_decided(d, level + 1, w, at);
 		else
-			store(d, l + 1, w->sector, w->nr, w->data);
+			leave(d, level + 1, w, seed);
 	}
+}
+
+/*
+ * A disk alone loses its power, at the event @now: its live content is what is left.
+ * Flushes are not forgotten, for a cut may come to lie before this.
+ */
+static void lose_power(struct disk *d, u64 now)
+{
+	struct log *log = &d->log[level];
+	u64 covered = log->covered;
+	struct written *w;
+	struct flush *f;
+
+	list_for_each_entry(f, &log->flushes, list)
+		if (f->completed < now)
+			log->covered = max(log->covered, f->issued);
+	forget_content(d, level + 1);
+	list_for_each_entry(w, &log->writes, list) {
+		if (durable(log, w, now)) {
+			store(d, level + 1, w->sector, w->nr, w->data);
+			continue;
+		}
+		if (w->fated == NEVER) {
+			w->fated = now;
+			w->fate = mix(now);
+		}
+		leave(d, level + 1, w, w->fate);
+	}
+	log->covered = covered;
+}
+
+/* Disks that fail from now on, with all they have in flight, and those that work again. */
+static void fail_disks(u64 which)
+{
+	struct waiting *w;
+	unsigned int i;
+
+	list_for_each_entry(w, &waiting, list)
+		w->fails |= !!(which & BIT_ULL(w->disk->index));
+	for (i = 0; i < disks; i++)
+		if (failing & ~which & BIT_ULL(i))
+			lose_power(&all[i], event('p'));
+	failing = which;
 }
 
 static int crash(u64 at, u64 seed)
@@ -310,8 +382,8 @@ static int crash(u64 at, u64 seed)
 		return -EBUSY;
 	for (i = 0; i < disks; i++) {
 		forget_content(&all[i], level + 1);
-		advance(&all[i], level, at);
-		leave_some(&all[i], level, at, seed);
+		advance(&all[i], at);
+		leave_some(&all[i], at, seed);
 	}
 	last_cut[level] = at;
 	begin_level(level + 1);
@@ -408,6 +480,7 @@ static struct written *note_write(struct disk *d, struct bio *bio)
 	w->nr = bio_sectors(bio);
 	w->fua = bio->bi_opf & REQ_FUA;
 	w->completed = NEVER;
+	w->fated = NEVER;
 	w->data = NULL;
 	if (!discard) {
 		w->data = kvmalloc(bio->bi_iter.bi_size, GFP_NOIO);
@@ -439,7 +512,7 @@ static struct flush *note_flush(struct disk *d)
 /* Lock held, but for the end of the bio itself. */
 static void complete_bio(struct waiting *w)
 {
-	bool fails = failing & BIT_ULL(w->disk->index);
+	bool fails = w->fails;
 
 	if (!fails && w->flush)
 		w->flush->completed = event('F');
@@ -567,7 +640,7 @@ static long control(struct file *file, unsigned int command, unsigned long argum
 		err = settle(false);
 		break;
 	case CUTS_FAIL:
-		failing = word;
+		fail_disks(word);
 		break;
 	case CUTS_DELAY:
 		order = word;

@@ -13,6 +13,7 @@
  *	a A	the same, with FUA
  *	d D	a discard
  *	f F	a flush
+ *	p	a disk that failed works again
  */
 #ifndef CUTS_H
 #define CUTS_H
@@ -58,7 +59,10 @@ struct cuts_info {
 #define CUTS_BACK	_IO('Q', 2)
 /* What the disks hold now is durable, and level 0. */
 #define CUTS_SETTLE	_IO('Q', 3)
-/* A bitmap: disks whose I/O fails from now on. */
+/*
+ * A bitmap: disks whose I/O fails from now on. One that works again has lost its
+ * power meanwhile, and what it may lose with that.
+ */
 #define CUTS_FAIL	_IOW('Q', 4, __u64)
 /* Complete what is written in another order and later, by this seed; 0: at once. */
 #define CUTS_DELAY	_IOW('Q', 5, __u64)

@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The sequences of events that the protocol's rules were made from, each with the power cut all over
+# it, for replicas and for erasure codes; and a split brain, which the operator resolves.
+# Lanes: uml-fast
+# Timeout: 150
+# shellcheck source=../lib/test.sh
+. "$(dirname "$0")/../lib/test.sh"
+# shellcheck source=../lib/pool.sh
+. "$(dirname "$0")/../lib/pool.sh"
+# shellcheck source=../cuts/case.sh
+. "$ROOT/tests/cuts/case.sh"
+
+sequence() { # NAME
+	cuts 4 50 --each 50 --sequence "$1" --volume replicas=3,4096,3
+	cuts 6 30 --each 30 --sequence "$1" --volume ec=4+2,4096,12
+}
+
+# history_of INDEX: the tag of the newest epoch of a backend.
+history_of() {
+	qbd examine "${devs[$1]}" | grep -oE -m 1 '\b[0-9a-f]{16}\b'
+}
+
+# half_starts INDEX...: these alone, by the operator's word.
+half_starts() {
+	local i half=()
+	for i; do
+		half+=("${devs[i]}")
+	done
+	qbd pool start --allow-degraded --force-history "$(history_of "$1")" "${half[@]}"
+}
+
+# Both halves of a pool go on without the other: together they are refused, and the operator names
+# the one to keep; what the other one wrote is gone, and its backends are filled anew.
+split_brain() {
+	local tag
+	fresh_pool 4 64 --extent-size 1M
+	volume replicas=3 16M
+	random_file "$WORK/a" 8
+	random_file "$WORK/b" 8
+	random_file "$WORK/c" 8
+	put "$WORK/a"
+	qbd pool stop p
+	half_starts 0 1
+	put "$WORK/b"
+	qbd pool stop p
+	half_starts 2 3
+	put "$WORK/c"
+	qbd pool stop p
+	assert_fails 'split brain' qbd pool start "${devs[@]}"
+	tag=$(history_of 1)
+	qbd pool start --force-history "$tag" "${devs[@]}"
+	same "$WORK/b"
+	qbd backend readd p "${devs[2]}"
+	qbd backend readd p "${devs[3]}"
+	repaired
+	same "$WORK/b"
+	lose 0 1
+	same "$WORK/b"
+	regain 0 1
+	scrub_finds 0
+	restart
+	same "$WORK/b"
+	qbd verify p
+}
+
+subtest allocation-is-cut sequence allocation
+subtest overwrite-of-a-flushed-block sequence overwrite
+subtest checkpoint-with-writes-in-flight sequence checkpoint
+subtest resync-is-cut sequence resync
+subtest discard-while-a-leg-is-filled sequence discard-in-resync
+subtest volume-is-made-and-removed sequence volume
+subtest ring-member-lost-and-back sequence ring-member
+subtest cache-lost-as-a-backend-drops sequence cache-lost
+subtest slot-reused sequence slot-reused
+subtest chunk-freed-while-a-backend-was-out sequence freed-while-out
+subtest rows-discarded sequence discarded-rows
+subtest backends-return-in-turn sequence in-turn
+subtest split-brain-is-the-operators split_brain
+finish

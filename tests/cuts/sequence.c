@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The sequences that the protocol's rules were made from, on a pool of one volume.
+ *
+ * A chunk is that of the volume's policy; places are told in chunks and rows, so
+ * that one sequence serves all policies.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "guard.h"
+#include "sequence.h"
+
+static u32 row;		/* sectors */
+static u32 chunk;
+
+/* The start of row @n of chunk @c. */
+static u32 at(u32 c, u32 n)
+{
+	return c * chunk + n * row;
+}
+
+/* Chunks that are begun, written on, and not all flushed. */
+static void allocation(struct recording *r, struct random *numbers)
+{
+	recording_write(at(0, 0), 1);
+	recording_write(at(1, 3), 2 * row);
+	recording_flush();
+	recording_write(at(2, 5) + 1, 3 * row);
+	recording_write(at(0, 7), row);
+	recording_flush();
+}
+
+/* What was flushed is written over, whole rows and parts, and over again. */
+static void overwrite(struct recording *r, struct random *numbers)
+{
+	unsigned int i;
+
+	recording_write(at(0, 0), 16 * row);
+	recording_flush();
+	for (i = 0; i < 4; i++) {
+		recording_write(at(0, i), 4 * row);
+		recording_write(at(0, 6 + i) + 1, row / 2 + 1);
+		if (i == 1)
+			recording_flush();
+	}
+}
+
+/* Checkpoints with writes in flight. */
+static void checkpoint(struct recording *r, struct random *numbers)
+{
+	unsigned int i;
+
+	load_begin();
+	for (i = 0; i < 4; i++) {
+		usleep(2000);
+		recording_checkpoint();
+	}
+	load_end(0);
+	recording_checkpoint();
+}
+
+/* A leg is filled while its chunks are written to. */
+static void resync(struct recording *r, struct random *numbers)
+{
+	struct outage *o;
+
+	recording_write(at(0, 0), 8 * row);
+	recording_write(at(1, 0), 8 * row);
+	recording_flush();
+	o = recording_lose(r, 1, false);
+	recording_write(at(0, 4), 8 * row);
+	recording_flush();
+	recording_return(o);
+	recording_write(at(0, 2), 4 * row);
+	recording_write(at(1, 2), 4 * row);
+	recording_wait_whole(r);
+	recording_flush();
+}
+
+/* A row that is discarded, not yet recorded so, as a leg is filled; and written again. */
+static void discard_in_resync(struct recording *r, struct random *numbers)
+{
+	struct outage *o;
+
+	recording_write(at(0, 0), 16 * row);
+	recording_flush();
+	o = recording_lose(r, 1, false);
+	recording_write(at(0, 0), 16 * row);
+	recording_flush();
+	recording_discard(at(0, 4), 4 * row);
+	recording_return(o);
+	recording_wait_whole(r);
+	recording_write(at(0, 5), row);
+	recording_flush();
+}
+
+/* Volumes are made and removed. */
+static void volume(struct recording *r, struct random *numbers)
+{
+	unsigned int i;
+
+	recording_write(at(0, 0), row);
+	recording_flush();
+	for (i = 0; i < 2; i++) {
+		recording_side_create(r, numbers);
+		recording_side_write(numbers);
+		recording_side_write(numbers);
+		recording_side_remove();
+	}
+	recording_side_create(r, numbers);
+}
+
+/* Members of the ring go and return, and others take their places. */
+static void ring_member(struct recording *r, struct random *numbers)
+{
+	struct outage *o;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		o = recording_lose(r, i, i == 1);
+		recording_write(at(i % 2, 2 * i), 2 * row);
+		recording_flush();
+		recording_return(o);
+		recording_wait_whole(r);
+		recording_checkpoint();
+		recording_write(at(1, i), row);
+	}
+	recording_flush();
+}
+
+/* A backend's link breaks, and what it had in its cache is gone when it is back. */
+static void cache_lost(struct recording *r, struct random *numbers)
+{
+	struct outage *o;
+
+	recording_write(at(0, 0), 8 * row);
+	recording_flush();
+	recording_write(at(0, 0), 4 * row);
+	recording_write(at(1, 0), 4 * row);
+	o = recording_lose(r, 0, true);
+	recording_write(at(0, 6), 4 * row);
+	recording_return(o);
+	recording_flush();
+	recording_write(at(1, 2), row);
+	recording_wait_whole(r);
+	recording_flush();
+}
+
+/* Slots get another chunk. */
+static void slot_reused(struct recording *r, struct random *numbers)
+{
+	recording_write(at(0, 0), 8 * row);
+	recording_write(at(1, 0), 8 * row);
+	recording_flush();
+	recording_discard(at(0, 0), chunk);
+	recording_write(at(2, 0), 4 * row);
+	recording_flush();
+	recording_discard(at(1, 0), chunk);
+	recording_write(at(0, 2), 4 * row);
+	recording_flush();
+}
+
+/* Chunks are freed, and made, while a backend is out. */
+static void freed_while_out(struct recording *r, struct random *numbers)
+{
+	struct outage *o;
+
+	recording_write(at(0, 0), 4 * row);
+	recording_write(at(1, 0), 4 * row);
+	recording_flush();
+	o = recording_lose(r, 0, true);
+	recording_discard(at(0, 0), chunk);
+	recording_write(at(2, 0), 4 * row);
+	recording_flush();
+	recording_return(o);
+	recording_write(at(0, 2), 2 * row);
+	recording_wait_whole(r);
+	recording_discard(at(2, 0), chunk);
+	recording_flush();
+}
+
+/* Rows are discarded, and parts of rows, and written again. */
+static void discarded_rows(struct recording *r, struct random *numbers)
+{
+	recording_write(at(0, 0), 24 * row);
+	recording_flush();
+	recording_discard(at(0, 2), 6 * row);
+	recording_flush();
+	recording_write(at(0, 3) + 1, 2 * row);
+	recording_discard(at(0, 12) + 1, 4 * row);
+	recording_flush();
+	recording_write(at(0, 14), row);
+	recording_discard(at(0, 0), 24 * row);
+	recording_flush();
+}
+
+/* Backends go one after another and return, each with newer chunks than others. */
+static void in_turn(struct recording *r, struct random *numbers)
+{
+	struct outage *first, *second;
+
+	recording_write(at(0, 0), 4 * row);
+	recording_write(at(1, 0), 4 * row);
+	recording_flush();
+	first = recording_lose(r, 0, false);
+	recording_write(at(0, 0), 2 * row);
+	recording_flush();
+	if (r->tolerance < 2) {
+		recording_return(first);
+		recording_wait_whole(r);
+		second = recording_lose(r, 1, false);
+	} else {
+		second = recording_lose(r, 1, false);
+		recording_write(at(1, 0), 2 * row);
+		recording_flush();
+		recording_return(first);
+	}
+	recording_write(at(0, 1), 2 * row);
+	recording_write(at(1, 1), 2 * row);
+	recording_flush();
+	recording_return(second);
+	recording_wait_whole(r);
+}
+
+static const struct {
+	const char *name;
+	void (*make)(struct recording *r, struct random *numbers);
+} sequences[] = {
+	{ "allocation", allocation },
+	{ "overwrite", overwrite },
+	{ "checkpoint", checkpoint },
+	{ "resync", resync },
+	{ "discard-in-resync", discard_in_resync },
+	{ "volume", volume },
+	{ "ring-member", ring_member },
+	{ "cache-lost", cache_lost },
+	{ "slot-reused", slot_reused },
+	{ "freed-while-out", freed_while_out },
+	{ "discarded-rows", discarded_rows },
+	{ "in-turn", in_turn },
+};
+
+void sequence_make(struct recording *r, struct random *numbers, const char *name)
+{
+	const struct policy *p = &r->policies[0];
+	unsigned int i;
+
+	row = p->k * (p->block / SECTOR_BYTES);
+	chunk = p->k << 11;	/* of an extent of 1 MiB each */
+	for (i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
+		if (strcmp(sequences[i].name, name))
+			continue;
+		recording_begin(r, numbers);
+		sequences[i].make(r, numbers);
+		recording_end(r);
+		return;
+	}
+	fail("no sequence %s", name);
+}
