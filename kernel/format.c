@@ -28,6 +28,8 @@ static void check_layout(void)
 	BUILD_BUG_ON(sizeof(struct qbd_volume_record_disk) != 272);
 	BUILD_BUG_ON(sizeof(struct qbd_layer_record_disk) != 144);
 	BUILD_BUG_ON(sizeof(struct qbd_checkpoint_record_disk) != 16);
+	BUILD_BUG_ON(sizeof(struct qbd_journal_record_disk) != 40);
+	BUILD_BUG_ON(sizeof(struct qbd_destage_record_disk) != 48);
 }
 
 /* Strings on disk fill a fixed field, end in it, and are printable. */
@@ -151,6 +153,9 @@ void qbd_super_encode(const struct qbd_super *super, void *raw)
 	d->ring_members = cpu_to_le64(p->ring_members);
 	d->ring_first_lsn = cpu_to_le64(p->ring_first_lsn);
 	d->ring_first_block = cpu_to_le64(p->ring_first_block);
+	d->journal = p->journal;
+	if (p->journal != QBD_JOURNAL_OFF)
+		d->incompat = cpu_to_le64(QBD_INCOMPAT_JOURNAL);
 	for (i = 0; i < p->nr_epochs; i++) {
 		d->epochs[i].number = cpu_to_le32(p->epochs[i].number);
 		d->epochs[i].tag = cpu_to_le64(p->epochs[i].tag);
@@ -328,6 +333,10 @@ int qbd_super_decode(const void *raw, u64 device_bytes, struct qbd_super *super)
 	p->ring_members = le64_to_cpu(d->ring_members);
 	p->ring_first_lsn = le64_to_cpu(d->ring_first_lsn);
 	p->ring_first_block = le64_to_cpu(d->ring_first_block);
+	p->journal = d->journal;
+	if (p->journal > QBD_JOURNAL_FULL ||
+	    !p->journal != !(d->incompat & cpu_to_le64(QBD_INCOMPAT_JOURNAL)))
+		return -EINVAL;
 	for (i = 0; i < p->nr_epochs && i < QBD_EPOCHS; i++) {
 		p->epochs[i].number = le32_to_cpu(d->epochs[i].number);
 		p->epochs[i].tag = le64_to_cpu(d->epochs[i].tag);
@@ -743,6 +752,13 @@ unsigned int qbd_record_size(const struct qbd_record *r)
 	case QBD_RECORD_CHECKPOINT:
 		n = sizeof(struct qbd_checkpoint_record_disk);
 		break;
+	case QBD_RECORD_JOURNAL:
+		n = sizeof(struct qbd_journal_record_disk) + r->bytes;
+		break;
+	case QBD_RECORD_DESTAGE:
+	case QBD_RECORD_DESTAGED:
+		n = sizeof(struct qbd_destage_record_disk) + r->nr_units * 4;
+		break;
 	}
 	return (n + 7) & ~7u;
 }
@@ -820,8 +836,76 @@ unsigned int qbd_record_encode(const struct qbd_record *r, void *out)
 	case QBD_RECORD_CHECKPOINT:
 		((struct qbd_checkpoint_record_disk *)out)->lsn = cpu_to_le64(r->lsn);
 		break;
+	case QBD_RECORD_JOURNAL: {
+		struct qbd_journal_record_disk *d = out;
+
+		d->layer = cpu_to_le32(r->layer);
+		d->chunk = cpu_to_le32(r->chunk);
+		d->gen = cpu_to_le64(r->gen);
+		d->row = cpu_to_le32(r->row);
+		d->csum = cpu_to_le32(r->csum);
+		d->offset = cpu_to_le32(r->offset);
+		d->bytes = cpu_to_le16(r->bytes);
+		d->leg = r->leg;
+		memcpy(d->data, r->data, r->bytes);
+		break;
+	}
+	case QBD_RECORD_DESTAGE:
+	case QBD_RECORD_DESTAGED: {
+		struct qbd_destage_record_disk *d = out;
+
+		d->layer = cpu_to_le32(r->layer);
+		d->chunk = cpu_to_le32(r->chunk);
+		d->gen = cpu_to_le64(r->gen);
+		d->newest = cpu_to_le64(r->newest);
+		d->first_unit = cpu_to_le32(r->first_unit);
+		d->mask = cpu_to_le32(r->mask);
+		d->nr_units = cpu_to_le32(r->nr_units);
+		memcpy(d->values, r->values, r->nr_units * 4);
+		break;
+	}
 	}
 	return size;
+}
+
+static int journal_record_decode(const struct qbd_journal_record_disk *d, unsigned int length,
+				 struct qbd_record *r)
+{
+	if (length < sizeof(*d))
+		return -EILSEQ;
+	r->layer = le32_to_cpu(d->layer);
+	r->chunk = le32_to_cpu(d->chunk);
+	r->gen = le64_to_cpu(d->gen);
+	r->row = le32_to_cpu(d->row);
+	r->csum = le32_to_cpu(d->csum);
+	r->offset = le32_to_cpu(d->offset);
+	r->bytes = le16_to_cpu(d->bytes);
+	r->leg = d->leg;
+	r->data = d->data;
+	if (length != sizeof(*d) + r->bytes || !r->bytes || r->bytes % 8 ||
+	    r->offset > QBD_MAX_BLOCK - r->bytes || r->leg >= QBD_MAX_LEGS ||
+	    r->csum < QBD_CSUM_STATES)
+		return -EILSEQ;
+	return 0;
+}
+
+static int destage_record_decode(const struct qbd_destage_record_disk *d, unsigned int length,
+				 struct qbd_record *r)
+{
+	if (length < sizeof(*d))
+		return -EILSEQ;
+	r->layer = le32_to_cpu(d->layer);
+	r->chunk = le32_to_cpu(d->chunk);
+	r->gen = le64_to_cpu(d->gen);
+	r->newest = le64_to_cpu(d->newest);
+	r->first_unit = le32_to_cpu(d->first_unit);
+	r->mask = le32_to_cpu(d->mask);
+	r->nr_units = le32_to_cpu(d->nr_units);
+	r->values = d->values;
+	if (!r->nr_units || r->nr_units > QBD_MAX_LEGS || r->first_unit % r->nr_units ||
+	    r->mask >> r->nr_units || length != qbd_record_size(r))
+		return -EILSEQ;
+	return 0;
 }
 
 static int chunk_record_decode(const struct qbd_chunk_record_disk *d,
@@ -936,6 +1020,15 @@ int qbd_record_decode(const void *raw, unsigned int left, struct qbd_record *r)
 		r->lsn = le64_to_cpu(d->lsn);
 		break;
 	}
+	case QBD_RECORD_JOURNAL:
+		if (journal_record_decode(raw, length, r))
+			return -EILSEQ;
+		break;
+	case QBD_RECORD_DESTAGE:
+	case QBD_RECORD_DESTAGED:
+		if (destage_record_decode(raw, length, r))
+			return -EILSEQ;
+		break;
 	default:
 		return -EILSEQ;
 	}

@@ -33,6 +33,10 @@
  * block that replay needed when this one was written; the log is [tail(h), h] for
  * the highest h for which all of these are there, in the newest generation.
  *
+ * Journal. Blocks that wait in the ring for their place (JOURNAL records) are part
+ * of the volume's content. Their data lies in records like all else, in pieces, so
+ * that no content of a volume can ever pass for a block of the ring.
+ *
  * Checksums. One u32 a unit. ec: unit = row * (K + M) + leg; replicas: unit =
  * row. A page holds 1008. The value is crc32c over the block's bytes, started
  * with the seed; one below 16 has 16 added, for those say a state. The seed is
@@ -77,8 +81,15 @@
 
 /* Incompatible features: a reader that does not know a bit keeps out. */
 #define QBD_INCOMPAT_BLOCK_MAP	BIT_ULL(0)	/* reserved: dedupe */
-#define QBD_INCOMPAT_JOURNAL	BIT_ULL(1)	/* reserved: journal records */
-#define QBD_INCOMPAT_KNOWN	0ull
+#define QBD_INCOMPAT_JOURNAL	BIT_ULL(1)	/* the ring may hold journal records */
+#define QBD_INCOMPAT_KNOWN	QBD_INCOMPAT_JOURNAL
+
+/* Which writes of ec volumes go through the ring with their data. */
+enum qbd_journal_mode {
+	QBD_JOURNAL_OFF = 0,
+	QBD_JOURNAL_ON = 1,	/* those of parts of rows */
+	QBD_JOURNAL_FULL = 2,	/* all */
+};
 
 enum qbd_page_type {
 	QBD_PAGE_VOLUME = 1,
@@ -153,7 +164,8 @@ struct qbd_super_disk {
 	__le64 ring_members;	/* bitmap of indexes */
 	__le64 ring_first_lsn;	/* all LSNs of this generation are at least this */
 	__le64 ring_first_block;
-	u8 reserved0[264];
+	u8 journal;		/* enum qbd_journal_mode; not off: the feature bit is set */
+	u8 reserved0[263];
 	struct qbd_epoch_disk epochs[QBD_EPOCHS];	/* newest first */
 	struct qbd_member_disk members[QBD_MAX_BACKENDS];
 	u8 reserved[8960];
@@ -272,8 +284,9 @@ enum qbd_record_type {
 	QBD_RECORD_LAYER = 5,
 	QBD_RECORD_CHECKPOINT = 6,
 	QBD_RECORD_BLOCK_MAP = 7,	/* reserved: dedupe */
-	QBD_RECORD_JOURNAL = 8,		/* reserved: journalled blocks */
-	QBD_RECORD_DESTAGE = 9,		/* reserved: their parity */
+	QBD_RECORD_JOURNAL = 8,
+	QBD_RECORD_DESTAGE = 9,
+	QBD_RECORD_DESTAGED = 10,
 };
 
 struct qbd_record_disk {
@@ -337,6 +350,44 @@ struct qbd_csum_record_disk {
 	__le64 gen;
 	__le32 first_unit;
 	__le32 nr_units;
+	__le32 values[];
+};
+
+/*
+ * A piece of a block, with its data. The pieces of a block follow one another from
+ * offset 0 on, maybe with other records between them; it counts when it is whole,
+ * and replaces the one of the same place that was whole before. A leg of K and
+ * more is new parity, for the DESTAGE record that follows it.
+ */
+struct qbd_journal_record_disk {
+	struct qbd_record_disk head;
+	__le32 layer;
+	__le32 chunk;
+	__le64 gen;
+	__le32 row;
+	__le32 csum;		/* of the whole block, as it will be in its place */
+	__le32 offset;		/* of the piece in the block */
+	__le16 bytes;		/* a multiple of 8 */
+	u8 leg;
+	u8 reserved;
+	u8 data[];
+};
+
+/*
+ * DESTAGE: these legs of a row are going to be written: data blocks that are
+ * whole in JOURNAL records up to an LSN, and parity. DESTAGED: they are in their
+ * place, durably. values: what all units of the row are then.
+ */
+struct qbd_destage_record_disk {
+	struct qbd_record_disk head;
+	__le32 layer;
+	__le32 chunk;
+	__le64 gen;
+	__le64 newest;
+	__le32 first_unit;
+	__le32 mask;
+	__le32 nr_units;
+	__le32 reserved;
 	__le32 values[];
 };
 
@@ -419,6 +470,7 @@ struct qbd_membership {
 	u64 ring_members;
 	u64 ring_first_lsn;
 	u64 ring_first_block;
+	u8 journal;
 	struct qbd_epoch epochs[QBD_EPOCHS];
 	struct qbd_member members[QBD_MAX_BACKENDS];
 };
@@ -499,7 +551,7 @@ struct qbd_ring_block {
 	u32 batch_index;
 };
 
-/* A decoded record. values points into the ring block. */
+/* A decoded record. values and data point into the ring block. */
 struct qbd_record {
 	u8 type;
 	u8 op;
@@ -522,6 +574,16 @@ struct qbd_record {
 			u32 first_unit;
 			u32 nr_units;
 			const __le32 *values;
+			u32 mask;	/* DESTAGE, DESTAGED */
+			u64 newest;
+		};
+		struct {
+			u32 row;
+			u32 csum;
+			u32 offset;
+			u32 bytes;
+			u8 leg;
+			const u8 *data;
 		};
 		struct {
 			u32 index;
@@ -535,6 +597,8 @@ struct qbd_record {
 };
 
 #define QBD_MAX_RECORD		QBD_PAGE_PAYLOAD
+#define QBD_MAX_PIECE \
+	((QBD_MAX_RECORD - sizeof(struct qbd_journal_record_disk)) & ~7u)
 #define QBD_MAX_CSUM_RUN \
 	((QBD_MAX_RECORD - sizeof(struct qbd_csum_record_disk)) / 4)
 

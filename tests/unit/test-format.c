@@ -80,6 +80,7 @@ static void make_super(struct qbd_super *s)
 	p->ring_members = 3;
 	p->ring_first_lsn = 1000;
 	p->ring_first_block = 99;
+	p->journal = QBD_JOURNAL_ON;
 	for (i = 0; i < 3; i++) {
 		fill_random(p->members[i].uuid, 16);
 		strscpy(p->members[i].tags, "host=A ssd", QBD_TAGS_SIZE);
@@ -151,7 +152,10 @@ static void test_super_refuses(void **state)
 
 	make_super(&s);
 	REFUSED(d->version, cpu_to_le32(QBD_VERSION + 1), -EPROTONOSUPPORT);
-	REFUSED(d->incompat, cpu_to_le64(QBD_INCOMPAT_JOURNAL), -EPROTONOSUPPORT);
+	REFUSED(d->incompat, cpu_to_le64(QBD_INCOMPAT_BLOCK_MAP), -EPROTONOSUPPORT);
+	REFUSED(d->incompat, 0, -EINVAL); /* a journal without its feature bit */
+	REFUSED(d->journal, QBD_JOURNAL_OFF, -EINVAL);
+	REFUSED(d->journal, QBD_JOURNAL_FULL + 1, -EINVAL);
 	REFUSED(d->incompat, cpu_to_le64(1ull << 63), -EPROTONOSUPPORT);
 	REFUSED(d->index, cpu_to_le32(64), -EINVAL);
 	REFUSED(d->nr_slots, 0, -EINVAL);
@@ -568,6 +572,91 @@ static void test_records(void **state)
 	record_round_trip(&r, 16);
 }
 
+static void test_journal_records(void **state)
+{
+	static _Alignas(8) u8 raw[QBD_MAX_RECORD], data[QBD_MAX_PIECE];
+	struct qbd_journal_record_disk *j = (struct qbd_journal_record_disk *)raw;
+	struct qbd_destage_record_disk *d = (struct qbd_destage_record_disk *)raw;
+	__le32 values[QBD_MAX_LEGS];
+	struct qbd_record r, got;
+	unsigned int i;
+
+	fill_random(data, sizeof(data));
+	fill_random(values, sizeof(values));
+	memset(&r, 0, sizeof(r));
+	r.type = QBD_RECORD_JOURNAL;
+	r.layer = 1;
+	r.chunk = 2;
+	r.gen = 3;
+	r.row = 4;
+	r.csum = 0x89abcdef;
+	r.leg = 19;
+	r.data = data;
+	for (i = 8; i <= QBD_MAX_PIECE; i += 488) {
+		r.bytes = i;
+		r.offset = QBD_MAX_BLOCK - i;
+		record_round_trip(&r, 40 + i);
+	}
+	r.bytes = QBD_MAX_PIECE;
+	r.offset = 0;
+	record_round_trip(&r, 40 + QBD_MAX_PIECE);
+	qbd_record_encode(&r, raw);
+	assert_int_equal(qbd_record_decode(raw, sizeof(raw), &got), 40 + QBD_MAX_PIECE);
+	assert_int_equal(got.row, 4);
+	assert_int_equal(got.csum, 0x89abcdef);
+	assert_int_equal(got.leg, 19);
+	assert_int_equal(got.bytes, QBD_MAX_PIECE);
+	assert_memory_equal(got.data, data, QBD_MAX_PIECE);
+	r.bytes = 16;
+#define JOURNAL_REFUSED(place, value)                                              \
+	do {                                                                       \
+		qbd_record_encode(&r, raw);                                        \
+		assert_int_equal(qbd_record_decode(raw, sizeof(raw), &got), 56);   \
+		(place) = (value);                                                 \
+		assert_true(qbd_record_decode(raw, sizeof(raw), &got) < 0);        \
+	} while (0)
+	JOURNAL_REFUSED(j->leg, QBD_MAX_LEGS);
+	JOURNAL_REFUSED(j->bytes, cpu_to_le16(8));
+	JOURNAL_REFUSED(j->bytes, cpu_to_le16(24));
+	JOURNAL_REFUSED(j->offset, cpu_to_le32(QBD_MAX_BLOCK - 8));
+	JOURNAL_REFUSED(j->offset, cpu_to_le32(~0u));
+	JOURNAL_REFUSED(j->csum, cpu_to_le32(QBD_CSUM_LOST));
+
+	memset(&r, 0, sizeof(r));
+	r.type = QBD_RECORD_DESTAGE;
+	r.layer = 1;
+	r.chunk = 2;
+	r.gen = 3;
+	r.newest = 1ull << 40;
+	r.mask = 0x31;
+	r.values = values;
+	for (i = 6; i <= QBD_MAX_LEGS; i++) {
+		r.nr_units = i;
+		r.first_unit = 7 * i;
+		record_round_trip(&r, 48 + (4 * i + 7) / 8 * 8);
+		r.type ^= QBD_RECORD_DESTAGE ^ QBD_RECORD_DESTAGED;
+	}
+	r.nr_units = 6;
+	r.first_unit = 12;
+	qbd_record_encode(&r, raw);
+	assert_int_equal(qbd_record_decode(raw, sizeof(raw), &got), 72);
+	assert_int_equal(got.newest, 1ull << 40);
+	assert_int_equal(got.mask, 0x31);
+	assert_memory_equal(got.values, values, 24);
+#define DESTAGE_REFUSED(place, value)                                              \
+	do {                                                                       \
+		qbd_record_encode(&r, raw);                                        \
+		assert_int_equal(qbd_record_decode(raw, sizeof(raw), &got), 72);   \
+		(place) = (value);                                                 \
+		assert_true(qbd_record_decode(raw, sizeof(raw), &got) < 0);        \
+	} while (0)
+	DESTAGE_REFUSED(d->mask, cpu_to_le32(0x40));
+	DESTAGE_REFUSED(d->first_unit, cpu_to_le32(13));
+	DESTAGE_REFUSED(d->nr_units, 0);
+	DESTAGE_REFUSED(d->nr_units, cpu_to_le32(3));
+	DESTAGE_REFUSED(d->nr_units, cpu_to_le32(QBD_MAX_LEGS + 1));
+}
+
 static void test_records_refused(void **state)
 {
 	_Alignas(8) u8 raw[64];
@@ -651,7 +740,7 @@ static void test_records_random(void **state)
 		left = random64() % 400;
 		fill_random(raw, left);
 		if (left > 4) {
-			raw[0] = random64() % 10;
+			raw[0] = random64() % 12;
 			raw[2] = round & 1 ? left & ~7u : random64();
 			raw[3] = random64() % 2;
 		}
@@ -680,6 +769,7 @@ int main(void)
 		cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_seeds),
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_journal_records),
 		cmocka_unit_test(test_records_refused),
 		cmocka_unit_test(test_ring_blocks),
 		cmocka_unit_test(test_records_random),

@@ -15,6 +15,7 @@
 #define VOLUME_PAGES 64
 #define LAYER_PAGES 64
 #define DEFAULT_RING_BLOCKS 4096u
+#define JOURNAL_RING_BLOCKS 16384u
 #define MAX_RING_SHARE 8 /* of the smallest backend, one in so many bytes */
 
 /**
@@ -25,13 +26,15 @@ u64 create_min_bytes(void)
 	return (u64)QBD_MIN_RING_BLOCKS * QBD_PAGE_SIZE * MAX_RING_SHARE;
 }
 
-static u32 ring_blocks_for(u64 smallest)
+static u32 ring_blocks_for(u64 smallest, u8 journal)
 {
-	u64 blocks = smallest / 256 / QBD_PAGE_SIZE;
+	u32 most = journal == QBD_JOURNAL_OFF ? DEFAULT_RING_BLOCKS : JOURNAL_RING_BLOCKS;
+	/* Each journaled block waits in the ring for its place: the more, the longer. */
+	u64 blocks = smallest / (journal == QBD_JOURNAL_OFF ? 256 : 32) / QBD_PAGE_SIZE;
 
 	if (blocks < QBD_MIN_RING_BLOCKS)
 		blocks = QBD_MIN_RING_BLOCKS;
-	return blocks > DEFAULT_RING_BLOCKS ? DEFAULT_RING_BLOCKS : blocks;
+	return blocks > most ? most : blocks;
 }
 
 /* The host= tag; a backend without one is a failure domain of its own. */
@@ -116,7 +119,8 @@ int create_plan(struct qbd_super *supers, const char *name, const struct create_
 		return -EINVAL;
 	pool->volume_pages = VOLUME_PAGES;
 	pool->layer_pages = LAYER_PAGES;
-	pool->ring_blocks = ring_blocks_for(smallest);
+	pool->journal = options->journal;
+	pool->ring_blocks = ring_blocks_for(smallest, options->journal);
 	pool->nr_epochs = 1;
 	pool->epochs[0].number = 1;
 	if (getrandom(&pool->epochs[0].tag, sizeof(u64), 0) != sizeof(u64))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "parse.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -62,6 +63,28 @@ bool parse_name(const char *text, size_t length)
 			return false;
 	/* They would be folders in /dev/mapper. */
 	return strncmp(text, "..", length) != 0;
+}
+
+static const char *const journal_words[] = {
+	[QBD_JOURNAL_OFF] = "off",
+	[QBD_JOURNAL_ON] = "on",
+	[QBD_JOURNAL_FULL] = "full",
+};
+
+/**
+ * parse_journal - the word of an enum qbd_journal_mode
+ */
+bool parse_journal(const char *text, u8 *mode)
+{
+	for (*mode = 0; *mode < ARRAY_SIZE(journal_words); ++*mode)
+		if (!strcmp(text, journal_words[*mode]))
+			return true;
+	return false;
+}
+
+const char *format_journal(u8 mode)
+{
+	return journal_words[mode];
 }
 
 /**

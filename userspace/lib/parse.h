@@ -14,6 +14,8 @@ bool parse_tags(const char *text, char tags[QBD_TAGS_SIZE]);
 bool parse_replicas(const char *text, struct qbd_policy *policy);
 bool parse_ec(const char *text, struct qbd_policy *policy);
 bool parse_policy(const char *text, struct qbd_policy *policy);
+bool parse_journal(const char *text, u8 *mode);
+const char *format_journal(u8 mode);
 void format_policy(const struct qbd_policy *policy, char text[16]);
 const char *format_size(u64 bytes, char text[16]);
 

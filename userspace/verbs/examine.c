@@ -49,7 +49,7 @@ static void print_super(const struct qbd_found *found)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		if (p->ring_members & BIT_ULL(i))
 			printf(" %u", i);
-	puts("");
+	printf("\njournal         %s\n", format_journal(p->journal));
 	for (i = 0; i < p->nr_epochs; i++)
 		printf("%-15s %u:%016llx\n", i ? "" : "epochs", p->epochs[i].number,
 		       (unsigned long long)p->epochs[i].tag);
@@ -160,6 +160,21 @@ static int print_record(void *context, u64 lsn, const struct qbd_record *r)
 		break;
 	case QBD_RECORD_CHECKPOINT:
 		printf("checkpoint lsn %llu\n", (unsigned long long)r->lsn);
+		break;
+	case QBD_RECORD_JOURNAL:
+		printf("journal layer %u chunk %u gen %llu row %u leg %u csum %08x bytes %u+%u\n",
+		       r->layer, r->chunk, (unsigned long long)r->gen, r->row, r->leg, r->csum,
+		       r->offset, r->bytes);
+		break;
+	case QBD_RECORD_DESTAGE:
+	case QBD_RECORD_DESTAGED:
+		printf("%s layer %u chunk %u gen %llu row %u legs %x up to lsn %llu units",
+		       r->type == QBD_RECORD_DESTAGE ? "destage" : "destaged", r->layer, r->chunk,
+		       (unsigned long long)r->gen, r->first_unit / r->nr_units, r->mask,
+		       (unsigned long long)r->newest);
+		for (i = 0; i < r->nr_units; i++)
+			printf(" %08x", le32_to_cpu(r->values[i]));
+		puts("");
 		break;
 	}
 	return 0;

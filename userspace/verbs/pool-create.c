@@ -134,9 +134,10 @@ static int run(int argc, char **argv)
 {
 	static const struct option options[] = { { "extent-size", required_argument, NULL, 'e' },
 						 { "csum-bytes", required_argument, NULL, 'c' },
+						 { "journal", required_argument, NULL, 'j' },
 						 { "force", no_argument, NULL, 'f' },
 						 {} };
-	struct create_options shape = { .extent_size = 4u << 20 };
+	struct create_options shape = { .extent_size = 4u << 20, .journal = QBD_JOURNAL_OFF };
 	struct create_backend *backends;
 	unsigned int nr, i;
 	bool force = false;
@@ -157,6 +158,10 @@ static int run(int argc, char **argv)
 			if (!parse_size(optarg, &bytes) || !bytes || bytes > QBD_MAX_EXTENT)
 				return wrong_value("csum-bytes", "a size", optarg);
 			shape.csum_bytes_per_slot = bytes;
+			break;
+		case 'j':
+			if (!parse_journal(optarg, &shape.journal))
+				return wrong_value("journal", "off, on or full", optarg);
 			break;
 		case 'f':
 			force = true;
@@ -192,7 +197,8 @@ static int run(int argc, char **argv)
 
 const struct verb verb_pool_create = {
 	.name = "pool create",
-	.synopsis = "NAME DEV[,TAG]... [--extent-size SIZE] [--csum-bytes SIZE] [--force]",
+	.synopsis = "NAME DEV[,TAG]... [--extent-size SIZE] [--csum-bytes SIZE] "
+		    "[--journal off|on|full] [--force]",
 	.help = "Make a pool of the devices. host=HOST is the tag of a failure domain.",
 	.run = run,
 };
