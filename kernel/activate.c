@@ -9,9 +9,14 @@
  *	2. the epoch, on all that are in; a new one if members are missing
  *	3. stamps for every chunk that the log names and that has a leg that is not
  *	   in, appended to the same log (rule 2)
- *	4. active ranges are reconciled (rule 6): data, then flush
+ *	4. rows whose destage was not done are written; then active ranges are
+ *	   reconciled (rule 6): data, then flush
  *	5. pages: slot tables, volume and layer tables, checksums; flush
- *	6. a new ring generation, in the superblocks: the log is empty
+ *	6. what is live in the journal, as blocks of a new ring generation; then that
+ *	   generation, in the superblocks: the log is what is live
+ *
+ * What a checkpoint had in pages when the log was cut is not done again: the log may
+ * reach further back for the journal's sake.
  *
  * A crash between any two finds the same log, or one that is longer by stamps,
  * and does it all again: pages take only records that are newer than they are,
@@ -43,6 +48,7 @@ struct activation {
 	u8 *log;		/* the log's blocks, from replay.first on */
 	u64 max_lsn;		/* in any page */
 	u64 last_lsn;		/* of the stamps */
+	u64 checkpoint;		/* all records up to this LSN are in pages */
 	bool empty;		/* no log */
 };
 
@@ -228,6 +234,8 @@ static int replay_tables(void *context, u64 lsn, const struct qbd_record *r)
 	struct qbd_pool *pool = a->pool;
 	unsigned int i;
 
+	if (r->type == QBD_RECORD_CHECKPOINT)
+		a->checkpoint = max(a->checkpoint, r->lsn);
 	if (r->type == QBD_RECORD_VOLUME || r->type == QBD_RECORD_LAYER) {
 		bool volume = r->type == QBD_RECORD_VOLUME;
 		struct qbd_table *table = volume ? &pool->volume_table : &pool->layer_table;
@@ -455,11 +463,16 @@ static int replay_chunks(void *context, u64 lsn, const struct qbd_record *r)
 	struct qbd_pool *pool = a->pool;
 	struct qbd_layer *layer;
 	struct qbd_chunk *chunk;
+	bool journal = r->type == QBD_RECORD_JOURNAL || r->type == QBD_RECORD_DESTAGE ||
+		       r->type == QBD_RECORD_DESTAGED;
 	u32 units;
 	int err = 0;
 
 	if (r->type != QBD_RECORD_CHUNK && r->type != QBD_RECORD_RANGE &&
-	    r->type != QBD_RECORD_CSUM)
+	    r->type != QBD_RECORD_CSUM && !journal)
+		return 0;
+	/* Its range has ended, its values are in pages, its chunk needs no stamp. */
+	if (!journal && lsn <= a->checkpoint)
 		return 0;
 	layer = xa_load(&pool->layers, r->layer);
 	/* Of a volume that was removed since. */
@@ -479,6 +492,8 @@ static int replay_chunks(void *context, u64 lsn, const struct qbd_record *r)
 	if (r->type == QBD_RECORD_CHUNK && r->op == QBD_CHUNK_ALLOC) {
 		/* Its table may never have been written. */
 		err = qbd_csum_load_made(chunk);
+	} else if (journal) {
+		err = qbd_journal_replay(chunk, lsn, r);
 	} else if (r->type == QBD_RECORD_CSUM) {
 		err = -EILSEQ;
 		if (r->nr_units && r->first_unit < units &&
@@ -504,6 +519,24 @@ out:
 
 /* Writing */
 
+/*
+ * What lies behind the log is of the batch that the crash cut. It must not count
+ * when its blocks follow on stamps that are appended now.
+ */
+static void wipe_rest(struct activation *a, struct qbd_backend *b, void *zeros,
+		      struct qbd_wait *wait)
+{
+	u32 capacity = a->pool->members.ring_blocks, place, i;
+	u64 number = a->empty ? a->pool->members.ring_first_block : a->replay.last + 1;
+	u64 room = a->empty ? capacity : capacity - (number - a->replay.first);
+
+	for (i = 0; i < min_t(u64, QBD_BATCH_BLOCKS, room); i++) {
+		div_u64_rem(number + i, capacity, &place);
+		qbd_backend_submit(b, REQ_OP_WRITE | REQ_META, b->geometry.ring_start +
+				   (u64)place * QBD_PAGE_SIZE, zeros, QBD_PAGE_SIZE, wait);
+	}
+}
+
 /* The log, the same on every ring member that is in. */
 static int copy_log(struct activation *a)
 {
@@ -512,15 +545,18 @@ static int copy_log(struct activation *a)
 	struct qbd_backend *b;
 	struct qbd_wait wait;
 	unsigned int i;
+	void *zeros = (void *)get_zeroed_page(GFP_KERNEL);
 	u64 number, failed;
 
-	if (a->empty)
-		return 0;
+	if (!zeros)
+		return -ENOMEM;
 	qbd_wait_init(&wait);
 	for_each_in(pool, i, b) {
 		if (!(pool->members.ring_members & BIT_ULL(i)))
 			continue;
-		for (number = a->replay.first; number <= a->replay.last; number++) {
+		wipe_rest(a, b, zeros, &wait);
+		for (number = a->replay.first; !a->empty && number <= a->replay.last;
+		     number++) {
 			u32 place;
 
 			div_u64_rem(number, capacity, &place);
@@ -531,6 +567,7 @@ static int copy_log(struct activation *a)
 		}
 	}
 	failed = qbd_wait_for(&wait);
+	free_page((unsigned long)zeros);
 	failed |= qbd_backend_flush(pool, pool->in & ~failed);
 	return failed ? -EIO : 0;
 }
@@ -674,21 +711,26 @@ static int keep_ranges(struct qbd_chunk *chunk, void *context)
 static int new_generation(struct qbd_pool *pool)
 {
 	struct qbd_membership *next = pool->next_members;
-	u64 failed;
+	u64 lsn = pool->ring.next_lsn, block = pool->ring.next_block;
+	int err;
 
 	mutex_lock(&pool->member_lock);
 	*next = pool->members;
-	next->ring_generation++;
-	next->ring_first_lsn = pool->ring.next_lsn;
-	next->ring_first_block = pool->ring.next_block;
+	/* Never the number of one that was begun in vain: its blocks may be there. */
+	next->ring_generation += 1 + get_random_u32() % 65536;
+	next->ring_first_lsn = lsn;
+	next->ring_first_block = block;
 	next->ring_members = qbd_ring_choose(pool, qbd_pool_max_m(pool));
-	failed = qbd_super_write(pool, next, pool->in);
-	if (!failed)
+	err = qbd_journal_carry(pool, next->ring_members, next->ring_generation, &lsn, &block);
+	if (!err && qbd_super_write(pool, next, pool->in))
+		err = -EIO;
+	if (!err)
 		pool->members = *next;
 	mutex_unlock(&pool->member_lock);
-	if (failed)
-		return -EIO;
-	qbd_ring_start(pool, next->ring_first_lsn, next->ring_first_block);
+	if (err)
+		return err;
+	qbd_ring_start(pool, lsn, block);
+	qbd_ring_tail(pool, next->ring_first_block);
 	return 0;
 }
 
@@ -729,7 +771,8 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 	if (err)
 		goto out;
 	if (pool->features.read_only) {
-		err = qbd_named_each(pool, reconcile_named, NULL);
+		err = qbd_journal_rewrite(pool);
+		err = err ?: qbd_named_each(pool, reconcile_named, NULL);
 		goto out;
 	}
 
@@ -738,6 +781,7 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 	if (!err)
 		err = qbd_named_each(pool, stamp_named, a);
 	err = err ?: qbd_ring_wait(pool, a->last_lsn);
+	err = err ?: qbd_journal_rewrite(pool);
 	err = err ?: qbd_named_each(pool, reconcile_named, NULL);
 	err = err ?: write_pages(pool);
 	err = err ?: new_generation(pool);

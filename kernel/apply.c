@@ -157,13 +157,20 @@ void qbd_apply(struct qbd_pool *pool, u64 lsn, const struct qbd_record *r)
 		apply_table(pool, &pool->layer_table, lsn, r);
 		return;
 	}
+	/* Who appended it goes on from here. */
+	if (r->type == QBD_RECORD_JOURNAL)
+		return;
 	layer = xa_load(&pool->layers, r->layer);
+	/* A destage may end after its volume was removed. */
+	if (!layer && r->type == QBD_RECORD_DESTAGED)
+		return;
 	if (WARN_ON_ONCE(!layer))
 		return;
 	if (r->type == QBD_RECORD_CHUNK)
 		apply_chunk(pool, layer, lsn, r);
 	else if (r->type == QBD_RECORD_RANGE)
 		apply_range(layer, lsn, r);
-	else if (r->type == QBD_RECORD_CSUM)
+	else if (r->type == QBD_RECORD_CSUM || r->type == QBD_RECORD_DESTAGE ||
+		 r->type == QBD_RECORD_DESTAGED)
 		apply_csum(layer, lsn, r);
 }

@@ -205,6 +205,8 @@ u64 qbd_backend_flush(struct qbd_pool *pool, u64 which)
 	unsigned int i;
 	u64 failed;
 
+	/* Whoever finds nothing unflushed may not pass a flush that still runs. */
+	mutex_lock(&pool->backend_flush_mutex);
 	qbd_wait_init(&wait);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_backend *b = pool->backend[i];
@@ -226,6 +228,7 @@ u64 qbd_backend_flush(struct qbd_pool *pool, u64 which)
 		if ((failed & BIT_ULL(i)) && b)
 			WRITE_ONCE(b->unflushed, 1);
 	}
+	mutex_unlock(&pool->backend_flush_mutex);
 	srcu_read_unlock(&pool->backends_srcu, idx);
 	return failed;
 }

@@ -81,6 +81,7 @@ static struct qbd_chunk *chunk_new(struct qbd_layer *layer, u32 number, gfp_t gf
 	mutex_init(&chunk->mutex);
 	spin_lock_init(&chunk->lock);
 	INIT_LIST_HEAD(&chunk->row_locks);
+	chunk->journal = RB_ROOT;
 	INIT_LIST_HEAD(&chunk->named.list);
 	chunk->named.chunk = chunk;
 	INIT_LIST_HEAD(&chunk->idle);
@@ -691,14 +692,15 @@ static int chunk_unmake(struct qbd_chunk *chunk)
  * @chunk: the chunk
  * @first: row
  * @last: row, in the same chunk; the caller has both locked
+ * @ranges: not only into the ring: the rows' ranges have to be active
  *
- * See the order at the top. On success the caller ends the write with
+ * See the order at the top. On success with @ranges the caller ends the write with
  * qbd_chunk_end_ranges(). The caller was admitted to the ring. Sleeps.
  *
  * Return: 0; -EAGAIN the chunk was freed meanwhile, look it up again; -ENOSPC;
  * -EIO fewer than K legs are left, or the ring failed; -ENOMEM.
  */
-int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
+int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last, bool ranges)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
 	bool begun = false, made = false;
@@ -709,7 +711,7 @@ int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
 	down_read(&pool->meta_sem);
 	mutex_lock(&chunk->mutex);
 	while (!begun && !err) {
-		u64 lsn = 0, lsn2;
+		u64 lsn = 0, lsn2 = 0;
 		u64 gen;
 
 		if (chunk->dead) {
@@ -726,7 +728,8 @@ int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
 			lsn = qbd_chunk_stamp(chunk);
 			gen = chunk->map->gen;
 		}
-		lsn2 = qbd_chunk_append_ranges(chunk, gen, first, last);
+		if (ranges)
+			lsn2 = qbd_chunk_append_ranges(chunk, gen, first, last);
 		err = qbd_ring_wait(pool, max(lsn, lsn2));
 		if (err)
 			break;
@@ -735,11 +738,36 @@ int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
 		spin_lock_irq(&chunk->lock);
 		/* A checkpoint may have ended a range meanwhile. */
 		if (!err && qbd_chunk_settled(chunk))
-			begun = qbd_chunk_try_ranges(chunk, first, last);
+			begun = !ranges || qbd_chunk_try_ranges(chunk, first, last);
 		spin_unlock_irq(&chunk->lock);
 	}
 	mutex_unlock(&chunk->mutex);
 	up_read(&pool->meta_sem);
+	return err;
+}
+
+/**
+ * qbd_chunk_settle - stamp a chunk until no leg in insync is on a backend that is
+ * out (rule 2)
+ * @chunk: the chunk
+ *
+ * Sleeps; its records use room that is kept for them. Return: 0, -EIO when fewer
+ * than K legs are left, or the ring's error.
+ */
+int qbd_chunk_settle(struct qbd_chunk *chunk)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+	int err = 0;
+
+	while (!err && !qbd_chunk_settled(chunk)) {
+		down_read(&pool->meta_sem);
+		mutex_lock(&chunk->mutex);
+		err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
+		mutex_unlock(&chunk->mutex);
+		up_read(&pool->meta_sem);
+	}
+	if (!err && hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
+		err = -EIO;
 	return err;
 }
 
@@ -771,5 +799,7 @@ int qbd_chunk_free(struct qbd_chunk *chunk)
 	}
 	mutex_unlock(&chunk->mutex);
 	up_read(&pool->meta_sem);
+	if (!err)
+		qbd_journal_forget(chunk);
 	return err;
 }

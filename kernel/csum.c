@@ -770,6 +770,29 @@ void qbd_csum_apply(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 }
 
 /**
+ * qbd_csum_recorded - is every value of these units a recorded one
+ * @chunk: the chunk
+ * @first: the first unit
+ * @last: the last unit
+ *
+ * Context: chunk->lock; the table is loaded.
+ */
+bool qbd_csum_recorded(const struct qbd_chunk *chunk, u32 first, u32 last)
+{
+	u32 unit;
+
+	lockdep_assert_held(&chunk->lock);
+	for (unit = first; unit <= last; unit++) {
+		const struct qbd_pending *s = *segment_of(chunk, unit);
+		u32 i = unit % QBD_SEGMENT_UNITS;
+
+		if (s && (test_bit(i, s->pending) || test_bit(i, s->captured)))
+			return false;
+	}
+	return true;
+}
+
+/**
  * qbd_csum_unwritten - is there anything that a checkpoint has to write or keep
  * @chunk: the chunk
  */

@@ -12,6 +12,9 @@
  * Whole rows: their units become holes, pending as after a write, and recorded by
  * the next flush. No data I/O. Until then a crash leaves what was there.
  *
+ * Rows with blocks in the journal are destaged first, so that what is discarded has
+ * none.
+ *
  * Less than a row: a write of zeros, which updates parity first (write.c).
  *
  * A chunk that has nothing but holes left is freed.
@@ -28,6 +31,7 @@ static int free_if_empty(struct qbd_chunk *chunk)
 		return err;
 	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
 	if (!chunk->dead && chunk->map &&
+	    RB_EMPTY_ROOT(&chunk->journal) &&
 	    !qbd_csum_load(chunk, 0, layer->rows * layer->units - 1) &&
 	    qbd_csum_all_holes(chunk))
 		err = qbd_chunk_free(chunk);
@@ -54,15 +58,28 @@ static int discard_rows(struct qbd_chunk *chunk, u32 first, u32 last)
 	struct qbd_layer *layer = chunk->layer;
 	u32 from = first * layer->units, to = (last + 1) * layer->units - 1, unit;
 	struct qbd_row_lock lock;
-	int err = qbd_ring_admit(layer->pool);
+	bool journaled;
+	int err;
 
+again:
+	err = qbd_ring_admit(layer->pool);
 	if (err)
 		return err;
 	qbd_chunk_lock(chunk, &lock, first, last);
+	spin_lock_irq(&chunk->lock);
+	journaled = qbd_journal_has(chunk, first, last);
+	spin_unlock_irq(&chunk->lock);
+	if (journaled) {
+		qbd_chunk_unlock(chunk, &lock);
+		err = qbd_destage_all(layer->pool);
+		if (err)
+			return err;
+		goto again;
+	}
 	/* Made by nobody meanwhile, or freed: zeros already. */
 	if (chunk->dead || !chunk->map)
 		goto unlock;
-	err = qbd_chunk_prepare(chunk, first, last);
+	err = qbd_chunk_prepare(chunk, first, last, true);
 	if (err)
 		goto unlock;
 	err = qbd_csum_load(chunk, from, to);

@@ -28,7 +28,8 @@
  *	4. flush the backends		all records <= L are in pages, durably
  *	5. ranges: one in which a write was in flight when 1 began, or since, gets
  *	   a new record; others with a record <= L end. Durable.
- *	6. the tail goes to the block after L; a record that says so, durable
+ *	6. the tail goes to the block after L, or to the oldest that the journal
+ *	   needs; a record that says so, durable
  *
  * A crash before 6 finds the log as it was and applies to the pages what is newer
  * than they are. After 6, blocks before the tail are free.
@@ -244,7 +245,7 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	struct checkpoint c = {};
 	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
 	unsigned int i;
-	u64 block, failed;
+	u64 block, tail, failed;
 	int err, idx;
 
 	mutex_lock(&pool->checkpoint_mutex);
@@ -286,7 +287,11 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	err = qbd_ring_wait(pool, c.last_lsn);
 	if (err)
 		goto out;
-	qbd_ring_advance(pool, block);
+	/* What waits in the journal is held on to. */
+	tail = qbd_journal_tail(pool, block);
+	if (tail < block)
+		c.left = true;
+	qbd_ring_advance(pool, tail);
 	r.lsn = c.lsn;
 	err = qbd_ring_record(pool, &r);
 	atomic64_inc(&pool->checkpoints);

@@ -68,6 +68,7 @@ struct qbd_layer *qbd_layer_create(struct qbd_pool *pool, u32 index,
 			kfree(layer);
 			return NULL;
 		}
+		qbd_journal_layer(layer);
 	}
 	return layer;
 }

@@ -350,7 +350,7 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 		return err ? refuse(pool, argv[0], why, err) : 0;
 	}
 	if (!strcasecmp(argv[0], "checkpoint") && argc == 1)
-		return qbd_checkpoint(pool);
+		return qbd_destage_all(pool) ?: qbd_checkpoint(pool);
 	if (!strcasecmp(argv[0], "resync"))
 		return resync(pool, argc, argv);
 	if (!strcasecmp(argv[0], "scrub"))
@@ -411,6 +411,7 @@ static const char *progress_name(const struct qbd_progress *p)
 void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 {
 	static const char *const modes[] = { "rw", "ro", "failed" };
+	static const char *const journals[] = { "off", "on", "full" };
 	u64 *stale = kcalloc(QBD_MAX_BACKENDS, sizeof(*stale), GFP_KERNEL);
 	struct qbd_ring *ring = &pool->ring;
 	u64 in = READ_ONCE(pool->in), used, total, degraded = 0;
@@ -457,6 +458,8 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	       (u64)atomic64_read(&pool->scrub.bad),
 	       (u64)atomic64_read(&pool->blocks_repaired),
 	       (u64)atomic64_read(&pool->blocks_lost));
+	DMEMIT(" journal %s %u %llu", journals[pool->members.journal],
+	       READ_ONCE(pool->journal.nr_rows), (u64)atomic64_read(&pool->journal.destaged));
 }
 
 /**

@@ -6,9 +6,10 @@
  * Pools are found by their mapped device, as dm-thin does it. A table that is
  * loaded reads superblocks only; nothing is written before the first resume.
  *
- * Stopping: no new work; resync and scrub end at the next row; what is pending is
- * flushed; checkpoints until nothing is left in the ring, so that the next start
- * has nothing to replay. Devices are closed from here, in process context.
+ * Stopping: no new work; resync and scrub end at the next row; the journal is
+ * destaged; what is pending is flushed; checkpoints until nothing is left in the
+ * ring, so that the next start has nothing to replay. Devices are closed from here,
+ * in process context.
  */
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -52,15 +53,18 @@ static void pool_free(struct qbd_pool *pool)
 	struct qbd_layer *layer, *next;
 	unsigned int i;
 
+	qbd_destage_exit(pool);
 	free_wq(pool->repair_wq);
 	free_wq(pool->io_wq);
 	free_wq(pool->verify_wq);
+	free_wq(pool->journal_wq);
 	free_wq(pool->checkpoint_wq);
 	free_wq(pool->flush_wq);
 	free_wq(pool->settle_wq);
 	free_wq(pool->stamp_wq);
 	free_wq(pool->ring_wq);
 	free_wq(pool->member_wq);
+	qbd_journal_exit(pool);
 	if (pool->started)
 		qbd_chunks_exit(pool);
 	list_for_each_entry_safe(layer, next, &pool->dead_layers, dead)
@@ -122,6 +126,11 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	spin_lock_init(&pool->named_lock);
 	mutex_init(&pool->volume_mutex);
 	mutex_init(&pool->pages_mutex);
+	mutex_init(&pool->backend_flush_mutex);
+	mutex_init(&pool->journal.space_mutex);
+	spin_lock_init(&pool->journal.lock);
+	INIT_LIST_HEAD(&pool->journal.rows);
+	init_waitqueue_head(&pool->journal.wait);
 	mutex_init(&pool->message_mutex);
 	INIT_LIST_HEAD(&pool->named);
 	INIT_LIST_HEAD(&pool->idle);
@@ -151,14 +160,14 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->settle_wq = pool_wq("settle", WQ_UNBOUND, 0);
 	pool->flush_wq = pool_wq("flush", WQ_UNBOUND, 1);
 	pool->checkpoint_wq = pool_wq("checkpoint", WQ_UNBOUND, 1);
+	pool->journal_wq = pool_wq("journal", WQ_UNBOUND, 1);
 	pool->verify_wq = pool_wq("verify", WQ_HIGHPRI, 0);
 	pool->io_wq = pool_wq("io", WQ_UNBOUND, 0);
 	pool->repair_wq = pool_wq("repair", WQ_UNBOUND, 0);
 	if (!pool->super || !pool->next_members || !pool->csum_values ||
 	    !pool->table_payload || !pool->table_places || !pool->member_wq || !pool->stamp_wq ||
-	    !pool->ring_wq || !pool->settle_wq ||
-	    !pool->flush_wq || !pool->checkpoint_wq || !pool->verify_wq || !pool->io_wq ||
-	    !pool->repair_wq || qbd_pages_init(&pool->checkpoint_pages) ||
+	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
+	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq || qbd_pages_init(&pool->checkpoint_pages) ||
 	    bioset_init(&pool->bios, 256, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
 	    mempool_init_slab_pool(&pool->pendings, 64, pending_cache) ||
@@ -193,6 +202,7 @@ int qbd_pool_start(struct qbd_pool *pool)
 	err = err ?: qbd_table_init(&pool->layer_table, QBD_PAGE_LAYER,
 				    pool->members.layer_pages);
 	err = err ?: qbd_ring_init(pool);
+	err = err ?: qbd_journal_init(pool);
 	err = err ?: qbd_chunks_init(pool);
 	err = err ?: qbd_activate(pool, pool->missing);
 	if (err) {
@@ -206,6 +216,7 @@ int qbd_pool_start(struct qbd_pool *pool)
 	DMINFO("%s: started, epoch %u, %llu chunks", pool->members.pool_name,
 	       pool->members.epochs[0].number, pool->nr_chunks);
 	if (pool->mode == QBD_RW) {
+		qbd_destage_soon(pool);
 		queue_work(pool->repair_wq, &pool->free_work);
 		queue_work(pool->repair_wq, &pool->resync_work);
 	}
@@ -230,6 +241,8 @@ void qbd_pool_stop(struct qbd_pool *pool)
 	if (!pool->started)
 		return;
 	flush_workqueue(pool->io_wq);
+	if (pool->active)
+		qbd_destage_all(pool);
 	/* A checkpoint renews what was busy when it began: the second finds nothing. */
 	for (i = 0; pool->active && i < 4; i++) {
 		if (READ_ONCE(pool->mode) != QBD_RW || qbd_checkpoint(pool))

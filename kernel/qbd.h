@@ -21,6 +21,7 @@
  *			changes and the ring
  *	flush_wq	flush batches: wait for backends, ring and member changes
  *	checkpoint_wq	checkpoints: wait for a flush and for pages
+ *	journal_wq	destages: wait as io_wq does, for a flush, and for a checkpoint
  *	repair_wq	resync, scrub, freeing of deleted volumes: wait as io_wq does
  *	stamp_wq	stamps: the ring
  *	ring_wq		ring batches: wait for backends, and for epochs, not for stamps
@@ -41,6 +42,7 @@
 #include <linux/list.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
@@ -60,6 +62,7 @@
 #define QBD_CACHE_MB	64	/* of checksums, unless the table says otherwise */
 #define QBD_MAX_RANGES	64	/* of a chunk */
 #define QBD_RANGE_BYTES	(1024u << 10)	/* of user data, about */
+#define QBD_BATCH_BLOCKS	64	/* of the ring, written at a time */
 #define QBD_FAST_READ	(16u << 10)	/* verified in the completion up to here */
 
 struct qbd_pool;
@@ -250,6 +253,7 @@ struct qbd_chunk {
 	spinlock_t lock;		/* ranges, row locks, checksums, map at its change */
 	struct list_head row_locks;
 	struct qbd_csum_page **csums;	/* layer->csum_pages of them, NULL: not read */
+	struct rb_root journal;		/* struct qbd_journal_row by row; see journal.c */
 
 	struct qbd_named named;
 	u64 lsn;
@@ -280,6 +284,7 @@ struct qbd_layer {
 	u32 units;		/* of a row */
 	u32 block_size;
 	u32 block_pages;
+	u32 destage_room;	/* ring blocks that the destage of a row takes; 0: no journal */
 	u64 chunk_bytes;	/* of user data */
 	struct ec_code *code;	/* NULL for replicas */
 	struct xarray map;
@@ -296,10 +301,11 @@ struct qbd_volume {
 	bool deleting;
 };
 
-/* One of the two batches of the ring. */
+/* Blocks that are written together: the ring has two, and fills one meanwhile. */
 struct qbd_batch {
 	u8 *blocks;
 	struct qbd_ring_block *heads;
+	unsigned int max_blocks;
 	unsigned int nr_blocks;		/* begun; the last may have room */
 	u64 last_lsn;
 };
@@ -317,11 +323,91 @@ struct qbd_ring {
 	u64 durable_lsn;	/* and applied */
 	u64 durable_block;	/* the one after it */
 	u32 capacity;
+	u32 promised;		/* blocks, to those who were admitted with data */
 	u32 max_named;		/* bounds, so that what must fit always does */
 	u32 max_ranges;
 	u32 max_pending;
 	bool paused;		/* records wait for a new generation */
 	int error;		/* no further record can be written */
+};
+
+/* A data block of a row that waits in the ring for its place. */
+struct qbd_journal_block {
+	u64 lsn;		/* of its last piece */
+	u32 csum;		/* as it will be in its place */
+};
+
+struct qbd_journal_replay;
+
+/**
+ * struct qbd_journal_row - a row with live journal records; journal.c explains
+ * @node: in chunk->journal; it and @live change under chunk->lock too, so that
+ *	they can be looked at without the row
+ * @list: in journal->rows; it, @seq, @pos, @later_pos, @promised and the flags are
+ *	under journal->lock. All else is its whose who has the row locked
+ * @live: mask of data legs
+ * @seq: rises with each row that is made
+ * @pos: a block of the ring at or before all of its records that are needed
+ * @later_pos: the same of those appended since its destage began; U64_MAX: none
+ * @promised: blocks of the ring for its destage
+ * @destaging: the destage has it, and frees it
+ * @unrecorded: its place has values that a flush has to record first
+ * @stuck: cannot be destaged now
+ * @torn: a destage failed in the middle
+ * @gone: out of the tree; its chunk was freed
+ * @pages: k * block_pages, those of live blocks
+ */
+struct qbd_journal_row {
+	struct rb_node node;
+	struct list_head list;
+	struct qbd_chunk *chunk;
+	u32 row;
+	u32 live;
+	u32 promised;
+	u32 skip;
+	bool pooled;
+	bool destaging;
+	bool unrecorded;
+	bool stuck;
+	bool torn;
+	bool gone;
+	u64 seq;
+	u64 pos;
+	u64 later_pos;
+	struct qbd_journal_replay *replay;
+	struct qbd_journal_block blocks[QBD_MAX_K];
+	struct page *pages[];
+};
+
+/**
+ * struct qbd_journal - rows with live records
+ * @nr_pages: in live blocks, or reserved for some
+ */
+struct qbd_journal {
+	spinlock_t lock;	/* all but wait and work */
+	struct list_head rows;
+	u64 seq;
+	u32 nr_rows;
+	u32 nr_pages;
+	u32 max_pages;
+	u32 batch;
+	struct mutex space_mutex;	/* one waits for pages at a time */
+	mempool_t pages;
+	mempool_t row_pool;
+	wait_queue_head_t wait;
+	struct delayed_work work;
+	struct qbd_destage *destages;
+	atomic64_t destaged;		/* rows, ever */
+};
+
+/* What a write may take of the journal; it asked before it locked anything. */
+struct qbd_journal_space {
+	u32 blocks;		/* of the ring, promised for data */
+	u32 destages;		/* and for destages */
+	u32 nr_pages;
+	u32 nr_rows;
+	struct list_head pages;
+	struct list_head rows;
 };
 
 /* A flush, FUA record or checkpoint counts these; abi.h tells what they are. */
@@ -418,6 +504,7 @@ struct qbd_pool {
 	bool stopping;
 
 	struct qbd_ring ring;
+	struct qbd_journal journal;
 
 	spinlock_t named_lock;		/* named, idle, a chunk's lsn */
 	struct list_head named;
@@ -463,6 +550,7 @@ struct qbd_pool {
 	struct workqueue_struct *verify_wq;
 	struct workqueue_struct *flush_wq;
 	struct workqueue_struct *checkpoint_wq;
+	struct workqueue_struct *journal_wq;
 	struct workqueue_struct *repair_wq;
 	struct workqueue_struct *ring_wq;
 	struct workqueue_struct *member_wq;
@@ -472,6 +560,7 @@ struct qbd_pool {
 	mempool_t pendings;
 	mempool_t rows;
 	struct mutex pages_mutex;	/* one waits for pages at a time: rows.c */
+	struct mutex backend_flush_mutex;	/* nobody passes a flush that still runs */
 };
 
 static inline struct qbd_backend *qbd_backend_in(struct qbd_pool *pool, unsigned int i)
@@ -549,6 +638,18 @@ int qbd_table_find(struct qbd_table *table, struct qbd_backend *b);
 /* ring.c */
 int qbd_ring_init(struct qbd_pool *pool);
 void qbd_ring_exit(struct qbd_pool *pool);
+int qbd_batch_init(struct qbd_batch *batch, unsigned int max_blocks);
+void qbd_batch_exit(struct qbd_batch *batch);
+u64 qbd_batch_add(struct qbd_batch *batch, u64 *next_lsn, struct qbd_record *r,
+		  struct page *const *pages, u32 bytes);
+void qbd_batch_seal(struct qbd_pool *pool, struct qbd_batch *batch, u64 generation, u64 first,
+		    u64 tail);
+u64 qbd_batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first, u64 which);
+bool qbd_ring_promise(struct qbd_pool *pool, u32 blocks);
+void qbd_ring_unpromise(struct qbd_pool *pool, u32 blocks);
+u64 qbd_ring_append_block(struct qbd_pool *pool, struct qbd_record *r,
+			  struct page *const *pages, u32 bytes);
+unsigned int qbd_ring_used(struct qbd_pool *pool);
 u64 qbd_ring_append(struct qbd_pool *pool, struct qbd_record *record);
 int qbd_ring_wait(struct qbd_pool *pool, u64 lsn);
 int qbd_ring_admit(struct qbd_pool *pool);
@@ -637,7 +738,8 @@ u64 qbd_chunk_stamp(struct qbd_chunk *chunk);
 bool qbd_chunk_try_ranges(struct qbd_chunk *chunk, u32 first, u32 last);
 void qbd_chunk_end_ranges(struct qbd_chunk *chunk, u32 first, u32 last);
 u64 qbd_chunk_append_ranges(struct qbd_chunk *chunk, u64 gen, u32 first, u32 last);
-int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last);
+int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last, bool ranges);
+int qbd_chunk_settle(struct qbd_chunk *chunk);
 int qbd_chunk_free(struct qbd_chunk *chunk);
 
 /* csum.c */
@@ -661,6 +763,7 @@ u64 qbd_csum_append_units(struct qbd_chunk *chunk, u32 first, u32 last);
 void qbd_csum_record(struct qbd_chunk *chunk, u32 unit, u32 value);
 void qbd_csum_apply(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 		    const __le32 *values);
+bool qbd_csum_recorded(const struct qbd_chunk *chunk, u32 first, u32 last);
 bool qbd_csum_unwritten(struct qbd_chunk *chunk);
 void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_pages *out);
 bool qbd_csum_all_holes(struct qbd_chunk *chunk);
@@ -682,6 +785,7 @@ struct qbd_waiter {
  * @csums: of leg l, row r at [l * nr + r]
  * @have: blocks that hold their right content, a mask of legs a row
  * @write: blocks that a write changes, likewise; for replicas a bit a leg
+ * @ring: blocks that a write puts into the journal, likewise
  * @bad: current legs whose block was wrong or unreadable
  * @want: blocks that are being read or mended
  * @lock: of the rows, while a write of them is in flight
@@ -696,11 +800,14 @@ struct qbd_rows {
 	bool pooled;
 	bool any_bad;
 	bool fua;
+	bool ranged;		/* a write straight to its place: of active ranges */
 	u32 lost;		/* blocks that reconcile gave up */
+	u64 lsn;		/* the last journal record of a write */
 	struct page **pages;
 	u32 *csums;
 	u32 *have;
 	u32 *write;
+	u32 *ring;
 	u32 *bad;
 	u32 *want;
 
@@ -731,6 +838,9 @@ u32 qbd_rows_nearest(const struct qbd_chunk *chunk, u32 legs);
 void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row);
 int qbd_rows_read(struct qbd_rows *rows, u32 row, u32 nr, u32 want);
 unsigned int qbd_rows_repair(struct qbd_rows *rows);
+bool qbd_rows_lost(struct qbd_rows *rows, u32 row, u32 legs);
+int qbd_rows_prepare(struct qbd_rows *rows, u32 row, u32 whole, u32 part);
+void qbd_rows_fold(struct qbd_rows *rows, u32 row, u32 legs);
 
 static inline struct page **qbd_rows_block(struct qbd_rows *rows, u32 leg, u32 row)
 {
@@ -747,6 +857,43 @@ int qbd_read_map(struct qbd_io *io);
 int qbd_write_map(struct qbd_io *io);
 int qbd_write_zeros(struct qbd_layer *layer, sector_t sector, u64 bytes);
 int qbd_discard_map(struct qbd_io *io);
+
+/* journal.c */
+int qbd_journal_init(struct qbd_pool *pool);
+void qbd_journal_exit(struct qbd_pool *pool);
+void qbd_journal_layer(struct qbd_layer *layer);
+struct qbd_journal_row *qbd_journal_find(struct qbd_chunk *chunk, u32 row);
+bool qbd_journal_has(struct qbd_chunk *chunk, u32 first, u32 last);
+u32 qbd_journal_live(struct qbd_chunk *chunk, u32 row);
+bool qbd_journal_wants(struct qbd_chunk *chunk, u32 row, u32 whole);
+bool qbd_journal_straight(struct qbd_chunk *chunk, u32 first, u32 last);
+u32 qbd_journal_max_rows(const struct qbd_layer *layer);
+int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
+			struct qbd_journal_space *space);
+void qbd_journal_unreserve(struct qbd_layer *layer, struct qbd_journal_space *space);
+struct qbd_journal_row *qbd_journal_add(struct qbd_chunk *chunk, u32 row,
+					struct qbd_journal_row *jr);
+void qbd_journal_append(struct qbd_rows *rows, u32 row, struct qbd_journal_space *space);
+void qbd_journal_copy(struct qbd_rows *rows, u32 row, u32 legs);
+void qbd_journal_drop(struct qbd_journal_row *jr, u32 legs);
+void qbd_journal_free(struct qbd_journal_row *jr);
+void qbd_journal_forget(struct qbd_chunk *chunk);
+u64 qbd_journal_tail(struct qbd_pool *pool, u64 block);
+void qbd_journal_moved(struct qbd_pool *pool, u64 by);
+
+/* destage.c */
+int qbd_destage_init(struct qbd_pool *pool);
+void qbd_destage_exit(struct qbd_pool *pool);
+bool qbd_destage_soon(struct qbd_pool *pool);
+void qbd_destage_idle(struct qbd_pool *pool);
+int qbd_destage_all(struct qbd_pool *pool);
+
+/* journal-replay.c */
+int qbd_journal_replay(struct qbd_chunk *chunk, u64 lsn, const struct qbd_record *r);
+int qbd_journal_rewrite(struct qbd_pool *pool);
+void qbd_journal_replay_free(struct qbd_journal_row *jr);
+int qbd_journal_carry(struct qbd_pool *pool, u64 members, u64 generation, u64 *lsn,
+		      u64 *block);
 
 /* flush.c */
 int qbd_named_each(struct qbd_pool *pool, int (*fn)(struct qbd_chunk *chunk, void *context),

@@ -11,7 +11,8 @@
  * nobody is blamed for it: the whole bio goes the slow way, which locks the rows,
  * looks at the checksums again, reads into the target's own pages, rebuilds what
  * is wrong or gone, and mends it on its backend (rules 7 and 9). Reads that are
- * not of whole blocks, or of chunks with data legs missing, go there at once.
+ * not of whole blocks, of chunks with data legs missing, or of rows with blocks in
+ * the journal, which come from there, go that way at once.
  *
  * A chunk that does not exist, and a hole, are zeros without I/O.
  */
@@ -192,7 +193,8 @@ static struct read *read_new(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_
 	last = (r->first_block + nr - 1) / k * units + units - 1;
 
 	spin_lock_irqsave(&chunk->lock, flags);
-	if (chunk->dead || !chunk->map || !qbd_csum_loaded(chunk, first, last)) {
+	if (chunk->dead || !chunk->map || !qbd_csum_loaded(chunk, first, last) ||
+	    qbd_journal_has(chunk, first / units, last / units)) {
 		spin_unlock_irqrestore(&chunk->lock, flags);
 		kfree(r);
 		return NULL;
@@ -331,11 +333,13 @@ again:
 		for (row = 0; row < rows->nr; row += nr) {
 			u32 want = read_wants(layer, row, offset, iter.bi_size);
 
+			want &= ~qbd_journal_live(chunk, first + row);
 			nr = 1;
 			while (row + nr < rows->nr &&
-			       read_wants(layer, row + nr, offset, iter.bi_size) == want)
+			       (read_wants(layer, row + nr, offset, iter.bi_size) &
+				~qbd_journal_live(chunk, first + row + nr)) == want)
 				nr++;
-			if (qbd_rows_read(rows, row, nr, want))
+			if (want && qbd_rows_read(rows, row, nr, want))
 				err = -EIO;
 		}
 	}
@@ -350,14 +354,17 @@ again:
 			goto again;
 		}
 	}
+	if (rows->any_bad)
+		qbd_rows_repair(rows);
+	/* In place of what was read to rebuild others. */
+	for (row = 0; row < rows->nr && !err; row++)
+		qbd_journal_copy(rows, row, qbd_journal_live(chunk, first + row));
 	for (block = offset >> layer->policy.block_shift;
 	     !err && block <= (offset + iter.bi_size - 1) >> layer->policy.block_shift; block++)
 		if (*qbd_rows_csum(rows, block % k, block / k) == QBD_CSUM_LOST)
 			err = -EIO;
 	if (!err)
 		copy_out(rows, bio, iter, offset);
-	if (rows->any_bad)
-		qbd_rows_repair(rows);
 	qbd_chunk_unlock(chunk, &rows->lock);
 	qbd_rows_free(rows);
 	return err;

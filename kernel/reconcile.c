@@ -173,7 +173,9 @@ static int settle_row(struct qbd_rows *rows, u32 row, u32 current_legs, bool rep
 			return -EIO;
 		*qbd_rows_csum(rows, l, row) = QBD_CSUM_LOST;
 		qbd_rows_zero(rows, l, row);
-		rows->lost++;
+		/* What is in the journal is not lost with its place. */
+		if (!(qbd_journal_live(rows->chunk, rows->first + row) & BIT(l)))
+			rows->lost++;
 	}
 	for (l = k; l < rows->nr_legs; l++)
 		before[l - k] = right & BIT(l) ? *qbd_rows_csum(rows, l, row) : 0;

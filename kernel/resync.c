@@ -368,6 +368,8 @@ void qbd_resync_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(work, struct qbd_pool, resync_work);
 
+	/* After a crash a row that is all in the journal may be torn in its place. */
+	qbd_destage_all(pool);
 	WRITE_ONCE(pool->resync.running, true);
 	if (!pool->resync.again) {
 		atomic64_set(&pool->resync.done, 0);

@@ -22,9 +22,11 @@
  *   named a tail beyond that one. A crash cannot find a log with a hole.
  *
  * Room. Appending never waits for room in the ring: whoever will append asks
- * first (qbd_ring_admit) while it holds nothing. Half of the ring is kept for
+ * first (qbd_ring_admit) while it holds nothing; who brings data for the journal
+ * has room for it promised, and for its destage. Half of the ring is kept for
  * what must go in: the checksum records of a flush, the ranges that a checkpoint
- * renews, the stamps of the chunks named since the last checkpoint. The bounds
+ * renews, the stamps of the chunks named since the last checkpoint; with a journal
+ * also its blocks, which the next activation writes behind the log. The bounds
  * max_named, max_ranges and max_pending make these fit.
  *
  * Models: tests/model/flush.pml, members.pml.
@@ -34,7 +36,6 @@
 
 #include "qbd.h"
 
-#define BATCH_BLOCKS	64
 #define MAX_STAMP	200	/* bytes of a chunk record with 20 legs */
 
 /**
@@ -43,38 +44,51 @@
  */
 int qbd_ring_init(struct qbd_pool *pool)
 {
+	u32 parts = pool->members.journal == QBD_JOURNAL_OFF ? 4 : 8;
 	struct qbd_ring *ring = &pool->ring;
-	unsigned int i;
 
-	for (i = 0; i < 2; i++) {
-		ring->batch[i].blocks = vzalloc(BATCH_BLOCKS * QBD_PAGE_SIZE);
-		ring->batch[i].heads = kcalloc(BATCH_BLOCKS, sizeof(struct qbd_ring_block),
-					       GFP_KERNEL);
-		if (!ring->batch[i].blocks || !ring->batch[i].heads)
-			return -ENOMEM;
-	}
+	if (qbd_batch_init(&ring->batch[0], QBD_BATCH_BLOCKS) ||
+	    qbd_batch_init(&ring->batch[1], QBD_BATCH_BLOCKS))
+		return -ENOMEM;
 	ring->open = &ring->batch[0];
 	ring->capacity = pool->members.ring_blocks;
 	/*
-	 * A quarter of the ring for each of stamps and checksum records: a chunk
-	 * is stamped at most once a leg that it may lose, and a unit's record is
-	 * at most 40 bytes.
+	 * A quarter of the ring for each of stamps and checksum records, or with a
+	 * journal an eighth: a chunk is stamped at most once a leg that it may lose,
+	 * and a unit's record is at most 40 bytes.
 	 */
-	ring->max_named = ring->capacity / 4 * QBD_PAGE_PAYLOAD /
+	ring->max_named = ring->capacity / parts * QBD_PAGE_PAYLOAD /
 			  (MAX_STAMP * (QBD_MAX_REPLICAS - 1));
-	ring->max_pending = ring->capacity / 4 * (QBD_PAGE_PAYLOAD / 40) / 2;
+	ring->max_pending = ring->capacity / parts * (QBD_PAGE_PAYLOAD / 40) / 2;
 	ring->max_ranges = min(2048u, ring->capacity);
 	return 0;
 }
 
 void qbd_ring_exit(struct qbd_pool *pool)
 {
-	unsigned int i;
+	qbd_batch_exit(&pool->ring.batch[0]);
+	qbd_batch_exit(&pool->ring.batch[1]);
+}
 
-	for (i = 0; i < 2; i++) {
-		vfree(pool->ring.batch[i].blocks);
-		kfree(pool->ring.batch[i].heads);
-	}
+/**
+ * qbd_batch_init - memory for blocks of the ring
+ * @batch: the batch
+ * @max_blocks: how many
+ *
+ * Return: 0 or -ENOMEM; qbd_batch_exit() in either case.
+ */
+int qbd_batch_init(struct qbd_batch *batch, unsigned int max_blocks)
+{
+	batch->max_blocks = max_blocks;
+	batch->blocks = vzalloc((size_t)max_blocks * QBD_PAGE_SIZE);
+	batch->heads = kvcalloc(max_blocks, sizeof(struct qbd_ring_block), GFP_KERNEL);
+	return batch->blocks && batch->heads ? 0 : -ENOMEM;
+}
+
+void qbd_batch_exit(struct qbd_batch *batch)
+{
+	vfree(batch->blocks);
+	kvfree(batch->heads);
 }
 
 /* Room for a record in the open batch, or NULL. Begins a block if need be. */
@@ -83,7 +97,7 @@ static u8 *batch_room(struct qbd_batch *batch, unsigned int size, u64 lsn)
 	struct qbd_ring_block *head = batch->heads + batch->nr_blocks - 1;
 
 	if (!batch->nr_blocks || head->used + size > QBD_PAGE_PAYLOAD) {
-		if (batch->nr_blocks == BATCH_BLOCKS)
+		if (batch->nr_blocks == batch->max_blocks)
 			return NULL;
 		head = batch->heads + batch->nr_blocks++;
 		memset(head, 0, sizeof(*head));
@@ -93,10 +107,119 @@ static u8 *batch_room(struct qbd_batch *batch, unsigned int size, u64 lsn)
 	       offsetof(struct qbd_ring_disk, payload) + head->used;
 }
 
+/* Encode a record where batch_room() said. */
+static void batch_put(struct qbd_batch *batch, const struct qbd_record *record, u8 *room,
+		      u64 lsn)
+{
+	struct qbd_ring_block *head = batch->heads + batch->nr_blocks - 1;
+
+	head->used += qbd_record_encode(record, room);
+	head->nr_records++;
+	batch->last_lsn = lsn;
+}
+
+#define MIN_PIECE	256
+
+/*
+ * The next piece of a block's data, as large as the room in the last block of the
+ * batch, if that is worth it. @at: bytes that were put. Return: false: no room.
+ */
+static bool batch_piece(struct qbd_batch *batch, struct qbd_record *r,
+			struct page *const *pages, u32 bytes, u32 at, u64 lsn)
+{
+	u32 left = batch->nr_blocks ?
+		   QBD_PAGE_PAYLOAD - batch->heads[batch->nr_blocks - 1].used : 0;
+	u32 most = QBD_MAX_PIECE;
+	u8 *room;
+
+	if (left >= sizeof(struct qbd_journal_record_disk) + MIN_PIECE)
+		most = (left - sizeof(struct qbd_journal_record_disk)) & ~7u;
+	r->offset = at;
+	r->bytes = min3(most, bytes - at, (u32)(PAGE_SIZE - offset_in_page(at)));
+	r->data = page_address(pages[at >> PAGE_SHIFT]) + offset_in_page(at);
+	room = batch_room(batch, qbd_record_size(r), lsn);
+	if (!room)
+		return false;
+	batch_put(batch, r, room, lsn);
+	return true;
+}
+
+/**
+ * qbd_batch_add - a block with its data, into a batch that is not the ring's
+ * @batch: the batch
+ * @next_lsn: of its next record
+ * @r: the record; the pieces are set here
+ * @pages: the data
+ * @bytes: a multiple of the page size
+ *
+ * Return: the LSN of its last piece, or 0 when there is no room.
+ */
+u64 qbd_batch_add(struct qbd_batch *batch, u64 *next_lsn, struct qbd_record *r,
+		  struct page *const *pages, u32 bytes)
+{
+	u32 at;
+
+	for (at = 0; at < bytes; at += r->bytes) {
+		if (!batch_piece(batch, r, pages, bytes, at, *next_lsn))
+			return 0;
+		++*next_lsn;
+	}
+	return batch->last_lsn;
+}
+
 /* Is there room again where @full was: it was sent, or never was full. */
 static bool batch_begun(struct qbd_ring *ring, struct qbd_batch *full)
 {
-	return READ_ONCE(ring->open) != full || READ_ONCE(full->nr_blocks) < BATCH_BLOCKS;
+	return READ_ONCE(ring->open) != full || READ_ONCE(full->nr_blocks) < full->max_blocks;
+}
+
+/* The open batch is full, or the ring paused: wait, without the lock. */
+static bool ring_wait_open(struct qbd_ring *ring)
+	__must_hold(&ring->lock)
+{
+	struct qbd_batch *full = ring->open;
+
+	spin_unlock(&ring->lock);
+	wait_event(ring->wait, (!READ_ONCE(ring->paused) && batch_begun(ring, full)) ||
+		   READ_ONCE(ring->error));
+	spin_lock(&ring->lock);
+	return !ring->error;
+}
+
+/**
+ * qbd_ring_append_block - put a block into the log, with its data
+ * @pool: the pool
+ * @r: the record; the pieces are set here
+ * @pages: the data
+ * @bytes: a multiple of the page size
+ *
+ * As qbd_ring_append(); room for it was promised.
+ *
+ * Return: the LSN of its last piece.
+ */
+u64 qbd_ring_append_block(struct qbd_pool *pool, struct qbd_record *r,
+			  struct page *const *pages, u32 bytes)
+{
+	struct qbd_ring *ring = &pool->ring;
+	u64 lsn = 0;
+	u32 at;
+
+	spin_lock(&ring->lock);
+	for (at = 0; at < bytes; at += r->bytes) {
+		while (ring->paused ||
+		       !batch_piece(ring->open, r, pages, bytes, at, ring->next_lsn)) {
+			/* What is there has to go, so that there is room again. */
+			queue_work(pool->ring_wq, &ring->work);
+			if (!ring_wait_open(ring)) {
+				spin_unlock(&ring->lock);
+				return U64_MAX;
+			}
+		}
+		lsn = ring->next_lsn++;
+	}
+	spin_unlock(&ring->lock);
+	queue_work(pool->ring_wq, &ring->work);
+	return lsn;
 }
 
 /**
@@ -113,30 +236,21 @@ u64 qbd_ring_append(struct qbd_pool *pool, struct qbd_record *record)
 {
 	unsigned int size = qbd_record_size(record);
 	struct qbd_ring *ring = &pool->ring;
-	struct qbd_ring_block *head;
 	u8 *room;
 	u64 lsn;
 
 	spin_lock(&ring->lock);
 	while (ring->paused ||
 	       !(room = batch_room(ring->open, size, ring->next_lsn))) {
-		struct qbd_batch *full = ring->open;
-
-		spin_unlock(&ring->lock);
-		wait_event(ring->wait, (!READ_ONCE(ring->paused) && batch_begun(ring, full)) ||
-			   READ_ONCE(ring->error));
-		if (ring->error)
+		if (!ring_wait_open(ring)) {
+			spin_unlock(&ring->lock);
 			return U64_MAX;
-		spin_lock(&ring->lock);
+		}
 	}
 	lsn = ring->next_lsn++;
 	if (record->type == QBD_RECORD_CHUNK && record->op == QBD_CHUNK_ALLOC)
 		record->gen = lsn;
-	qbd_record_encode(record, room);
-	head = ring->open->heads + ring->open->nr_blocks - 1;
-	head->used += size;
-	head->nr_records++;
-	ring->open->last_lsn = lsn;
+	batch_put(ring->open, record, room, lsn);
 	spin_unlock(&ring->lock);
 	queue_work(pool->ring_wq, &ring->work);
 	return lsn;
@@ -167,16 +281,85 @@ int qbd_ring_record(struct qbd_pool *pool, struct qbd_record *record)
 	return qbd_ring_wait(pool, qbd_ring_append(pool, record));
 }
 
-/* How full the ring and its bounds are, in percent of where ordinary records wait. */
-static unsigned int ring_fill(struct qbd_pool *pool)
+/* Blocks that are used, or will be by those who were admitted with data. */
+static u64 ring_taken(const struct qbd_ring *ring)
+{
+	return READ_ONCE(ring->next_block) - READ_ONCE(ring->durable_tail) +
+	       READ_ONCE(ring->promised);
+}
+
+/**
+ * qbd_ring_used - how full the ring itself is, in percent of where ordinary records
+ * wait
+ * @pool: the pool
+ */
+unsigned int qbd_ring_used(struct qbd_pool *pool)
+{
+	return div_u64(ring_taken(&pool->ring) * 200, pool->ring.capacity);
+}
+
+/* How full the ring's bounds are, in percent. */
+static unsigned int bounds_fill(struct qbd_pool *pool)
 {
 	struct qbd_ring *ring = &pool->ring;
-	u64 used = READ_ONCE(ring->next_block) - READ_ONCE(ring->durable_tail);
 
-	return max(max(div_u64(used * 200, ring->capacity),
-		       (u64)atomic_read(&pool->nr_named) * 100 / ring->max_named),
-		   max((u64)atomic_read(&pool->nr_ranges) * 100 / ring->max_ranges,
-		       (u64)atomic_read(&pool->nr_pending) * 100 / ring->max_pending));
+	return max3((u64)atomic_read(&pool->nr_named) * 100 / ring->max_named,
+		    (u64)atomic_read(&pool->nr_ranges) * 100 / ring->max_ranges,
+		    (u64)atomic_read(&pool->nr_pending) * 100 / ring->max_pending);
+}
+
+static unsigned int ring_fill(struct qbd_pool *pool)
+{
+	return max(qbd_ring_used(pool), bounds_fill(pool));
+}
+
+/* The tail is held back by the journal: its destage ends with a checkpoint. */
+static void ring_relieve(struct qbd_pool *pool)
+{
+	if (bounds_fill(pool) >= 50)
+		qbd_checkpoint_soon(pool);
+	else if (qbd_ring_used(pool) >= 50 && !qbd_destage_soon(pool))
+		qbd_checkpoint_soon(pool);
+}
+
+/**
+ * qbd_ring_promise - keep room for data, and for its destage
+ * @pool: the pool
+ * @blocks: of the ring
+ *
+ * Does not sleep. Return: false when there is not so much, and a destage was begun.
+ */
+bool qbd_ring_promise(struct qbd_pool *pool, u32 blocks)
+{
+	struct qbd_ring *ring = &pool->ring;
+	bool ok;
+
+	spin_lock(&ring->lock);
+	ok = ring_taken(ring) + ring->open->nr_blocks + blocks <= ring->capacity / 2;
+	if (ok)
+		ring->promised += blocks;
+	spin_unlock(&ring->lock);
+	if (!ok || qbd_ring_used(pool) >= 50)
+		ring_relieve(pool);
+	return ok;
+}
+
+/**
+ * qbd_ring_unpromise - the room was used, or is not needed
+ * @pool: the pool
+ * @blocks: of the ring
+ */
+void qbd_ring_unpromise(struct qbd_pool *pool, u32 blocks)
+{
+	struct qbd_ring *ring = &pool->ring;
+
+	if (!blocks)
+		return;
+	spin_lock(&ring->lock);
+	WARN_ON_ONCE(ring->promised < blocks);
+	ring->promised -= min(blocks, ring->promised);
+	spin_unlock(&ring->lock);
+	wake_up_all(&ring->wait);
 }
 
 /**
@@ -192,12 +375,17 @@ static unsigned int ring_fill(struct qbd_pool *pool)
 int qbd_ring_admit(struct qbd_pool *pool)
 {
 	struct qbd_ring *ring = &pool->ring;
-	unsigned int fill = ring_fill(pool);
 
-	if (fill >= 50)
-		qbd_checkpoint_soon(pool);
-	if (fill >= 100)
-		wait_event(ring->wait, ring_fill(pool) < 100 || READ_ONCE(ring->error));
+	while (!READ_ONCE(ring->error)) {
+		unsigned int fill = ring_fill(pool);
+
+		if (fill >= 50)
+			ring_relieve(pool);
+		/* Not for ever: what was relieved may be taken by others. */
+		if (fill < 100 || wait_event_timeout(ring->wait, ring_fill(pool) < 100 ||
+						     READ_ONCE(ring->error), HZ))
+			break;
+	}
 	return READ_ONCE(ring->error);
 }
 
@@ -248,14 +436,23 @@ void qbd_ring_fail(struct qbd_pool *pool, int error)
 	wake_up_all(&ring->wait);
 }
 
-static void batch_seal(struct qbd_pool *pool, struct qbd_batch *batch, u64 first, u64 tail)
+/**
+ * qbd_batch_seal - write the blocks' headers
+ * @pool: the pool
+ * @batch: the batch
+ * @generation: of the ring
+ * @first: number of the first block
+ * @tail: number of the oldest block that is needed
+ */
+void qbd_batch_seal(struct qbd_pool *pool, struct qbd_batch *batch, u64 generation, u64 first,
+		    u64 tail)
 {
 	unsigned int i;
 
 	for (i = 0; i < batch->nr_blocks; i++) {
 		struct qbd_ring_block *head = batch->heads + i;
 
-		head->generation = pool->members.ring_generation;
+		head->generation = generation;
 		head->number = first + i;
 		head->tail = tail;
 		head->batch_index = i;
@@ -264,8 +461,16 @@ static void batch_seal(struct qbd_pool *pool, struct qbd_batch *batch, u64 first
 	}
 }
 
-/* Write a batch to some members, durably. Returns those that failed. */
-static u64 batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first, u64 which)
+/**
+ * qbd_batch_send - write a batch to some members, durably. Sleeps.
+ * @pool: the pool
+ * @batch: the batch, sealed
+ * @first: number of the first block
+ * @which: bitmap of backends
+ *
+ * Return: those that failed.
+ */
+u64 qbd_batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first, u64 which)
 {
 	u32 at, capacity = pool->ring.capacity;
 	int idx = srcu_read_lock(&pool->backends_srcu);
@@ -312,7 +517,7 @@ static int batch_write(struct qbd_pool *pool, struct qbd_batch *batch, u64 first
 	if (!which)
 		return -EIO;
 	down_read(&pool->epoch_sem);
-	failed = batch_send(pool, batch, first, which);
+	failed = qbd_batch_send(pool, batch, first, which);
 	up_read(&pool->epoch_sem);
 	if (failed && qbd_member_wait_epoch(pool, failed))
 		return -EIO;
@@ -364,7 +569,7 @@ static void ring_work(struct work_struct *work)
 		if (WARN_ON_ONCE(first + batch->nr_blocks - ring->durable_tail > ring->capacity))
 			err = -ENOSPC;
 		if (!err) {
-			batch_seal(pool, batch, first, tail);
+			qbd_batch_seal(pool, batch, pool->members.ring_generation, first, tail);
 			err = batch_write(pool, batch, first);
 		}
 		for (i = 0; i < batch->nr_blocks && !err; i++)
@@ -445,12 +650,15 @@ void qbd_ring_move(struct qbd_pool *pool, u64 tail, u64 next)
 {
 	struct qbd_ring *ring = &pool->ring;
 
+	spin_lock(&pool->journal.lock);
 	spin_lock(&ring->lock);
+	qbd_journal_moved(pool, next - ring->next_block);
 	ring->tail = tail;
 	ring->durable_tail = tail;
 	ring->next_block = next;
 	ring->durable_block = next;
 	spin_unlock(&ring->lock);
+	spin_unlock(&pool->journal.lock);
 }
 
 /**

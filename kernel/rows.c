@@ -28,7 +28,7 @@ static u32 rows_legs(const struct qbd_layer *layer)
 /* Bytes of everything but the pages, the largest of any request. */
 #define ROWS_BYTES(nr, legs, pages) \
 	(sizeof(struct qbd_rows) + (pages) * sizeof(struct page *) + \
-	 (nr) * ((legs) + 4) * sizeof(u32))
+	 (nr) * ((legs) + 5) * sizeof(u32))
 
 /**
  * qbd_rows_max - memory for the largest qbd_rows of any volume, for the mempool
@@ -106,7 +106,8 @@ struct qbd_rows *qbd_rows_alloc(struct qbd_chunk *chunk, u32 first, u32 nr, gfp_
 	rows->csums = (u32 *)(rows->pages + nr_pages);
 	rows->have = rows->csums + nr * nr_legs;
 	rows->write = rows->have + nr;
-	rows->bad = rows->write + nr;
+	rows->ring = rows->write + nr;
+	rows->bad = rows->ring + nr;
 	rows->want = rows->bad + nr;
 	bio_list_init(&rows->bios);
 	if (rows_pages(rows, GFP_NOWAIT))
@@ -586,4 +587,79 @@ unsigned int qbd_rows_repair(struct qbd_rows *rows)
 		qbd_member_fail(pool, failed);
 	atomic64_add(nr, &pool->blocks_repaired);
 	return nr;
+}
+
+/**
+ * qbd_rows_lost - is any of these blocks lost
+ * @rows: the rows
+ * @row: the row, counted from rows->first
+ * @legs: a mask
+ */
+bool qbd_rows_lost(struct qbd_rows *rows, u32 row, u32 legs)
+{
+	u32 l;
+
+	for (l = 0; legs >> l; l++)
+		if ((legs & BIT(l)) && *qbd_rows_csum(rows, l, row) == QBD_CSUM_LOST)
+			return true;
+	return false;
+}
+
+/**
+ * qbd_rows_prepare - have in memory what a partly covered row needs besides the new
+ * data
+ * @rows: the rows
+ * @row: the row, counted from rows->first
+ * @whole: data legs that are written wholly, a mask
+ * @part: those that are written in part
+ *
+ * Context: as qbd_rows_read().
+ *
+ * Return: 0; 1 for read-modify-write: the parity is the old one, and the old data
+ * of what changes is in the rows; -EIO.
+ */
+int qbd_rows_prepare(struct qbd_rows *rows, u32 row, u32 whole, u32 part)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 k = layer->policy.k, all = BIT(k) - 1, parity = (BIT(rows->nr_legs) - 1) & ~all;
+	u32 zeros = rows->have[row];	/* blocks that are states cost no read */
+	u32 others = all & ~whole, touched = whole | part;
+	u32 current_legs = qbd_chunk_current(rows->chunk);
+
+	if (qbd_rows_lost(rows, row, part))
+		return -EIO;
+	if (!layer->code)
+		return part ? qbd_rows_read(rows, row, 1, 1) : 0;
+	if (((touched | parity) & ~zeros & ~current_legs) ||
+	    hweight32((touched | parity) & ~zeros) >= hweight32(others & ~zeros))
+		return qbd_rows_read(rows, row, 1, others);
+	return qbd_rows_read(rows, row, 1, touched | parity) ?: 1;
+}
+
+/**
+ * qbd_rows_fold - add some data blocks of a row to its parity
+ * @rows: the rows
+ * @row: the row, counted from rows->first
+ * @legs: data legs, a mask
+ *
+ * Once with the old data and once with the new: what is the same falls out, and no
+ * other memory is needed. Context: process.
+ */
+void qbd_rows_fold(struct qbd_rows *rows, u32 row, u32 legs)
+{
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 k = layer->policy.k, l, i, j;
+	struct gf256_section section;
+	u8 *parity[QBD_MAX_M];
+
+	gf256_section_begin(&section);
+	for (l = 0; l < k; l++) {
+		for (i = 0; (legs & BIT(l)) && i < layer->block_pages; i++) {
+			for (j = 0; j < layer->policy.m; j++)
+				parity[j] = page_address(qbd_rows_block(rows, k + j, row)[i]);
+			ec_update(&section, layer->code, PAGE_SIZE, l,
+				  page_address(qbd_rows_block(rows, l, row)[i]), parity);
+		}
+	}
+	gf256_section_end(&section);
 }

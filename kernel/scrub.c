@@ -118,6 +118,8 @@ void qbd_scrub_work(struct work_struct *work)
 	unsigned int i;
 	u64 failed;
 
+	/* After a crash a row that is all in the journal may be torn in its place. */
+	qbd_destage_all(pool);
 	WRITE_ONCE(pool->scrub.running, true);
 	atomic64_set(&pool->scrub.done, 0);
 	atomic64_set(&pool->scrub.bad, 0);

@@ -215,8 +215,10 @@ static void pool_postsuspend(struct dm_target *ti)
 {
 	struct qbd_pool *pool = ti->private;
 
-	if (pool->active && READ_ONCE(pool->mode) == QBD_RW)
+	if (pool->active && READ_ONCE(pool->mode) == QBD_RW) {
+		qbd_destage_all(pool);
 		qbd_checkpoint(pool);
+	}
 }
 
 static void pool_status(struct dm_target *ti, status_type_t type, unsigned int flags,

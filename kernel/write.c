@@ -28,6 +28,9 @@
  * the other data and encodes. Whichever reads less; with legs missing always the
  * latter, which rebuilds them.
  *
+ * Rows that go through the ring instead (journal.c): their blocks are appended with
+ * their data, and steps 2 to 6 are for the others of the request, if there are any.
+ *
  * Models: tests/model/flush.pml.
  */
 #include <linux/highmem.h>
@@ -115,10 +118,12 @@ static void write_end(struct qbd_rows *rows, blk_status_t status)
 	struct qbd_waiter *waiter = rows->waiter;
 	unsigned long flags;
 
-	spin_lock_irqsave(&chunk->lock, flags);
-	qbd_chunk_end_ranges(chunk, rows->first, rows->first + rows->nr - 1);
-	qbd_csum_unreserve(chunk, rows_units(rows, false), rows_units(rows, true));
-	spin_unlock_irqrestore(&chunk->lock, flags);
+	if (rows->ranged) {
+		spin_lock_irqsave(&chunk->lock, flags);
+		qbd_chunk_end_ranges(chunk, rows->first, rows->first + rows->nr - 1);
+		qbd_csum_unreserve(chunk, rows_units(rows, false), rows_units(rows, true));
+		spin_unlock_irqrestore(&chunk->lock, flags);
+	}
 	qbd_chunk_unlock(chunk, &rows->lock);
 	qbd_rows_free(rows);
 	qbd_chunk_put(chunk);
@@ -177,7 +182,8 @@ static void write_settle(struct work_struct *work)
 	struct qbd_chunk *chunk = rows->chunk;
 	struct qbd_pool *pool = chunk->layer->pool;
 	u64 failed = atomic64_read(&rows->failed);
-	int err = 0;
+	/* Rows that went through the ring: for 0 there is nothing to wait for. */
+	int ring_err = qbd_ring_wait(pool, rows->lsn), err = 0;
 
 	if (failed)
 		err = qbd_member_settle(pool, failed);
@@ -201,7 +207,7 @@ static void write_settle(struct work_struct *work)
 	write_values(rows);
 	if (rows->fua)
 		err = write_records(rows);
-	write_end(rows, errno_to_blk_status(err));
+	write_end(rows, errno_to_blk_status(err ?: ring_err));
 }
 
 /* Step 3 is over. In an interrupt as a rule. */
@@ -209,7 +215,8 @@ static void write_done(struct qbd_rows *rows)
 {
 	struct qbd_chunk *chunk = rows->chunk;
 
-	if (unlikely(atomic64_read(&rows->failed)) || rows->fua || !qbd_chunk_settled(chunk)) {
+	if (unlikely(atomic64_read(&rows->failed)) || rows->fua || rows->lsn ||
+	    !qbd_chunk_settled(chunk)) {
 		INIT_WORK(&rows->work, write_settle);
 		queue_work(chunk->layer->pool->settle_wq, &rows->work);
 		return;
@@ -227,7 +234,7 @@ static void write_sum(struct qbd_rows *rows, u32 *legs)
 	*legs = qbd_chunk_writable(rows->chunk);
 	for (row = 0; row < rows->nr; row++) {
 		for (l = 0; l < rows->nr_legs; l++)
-			if (rows->write[row] & BIT(l))
+			if ((rows->write[row] | rows->ring[row]) & BIT(l))
 				qbd_rows_sum(rows, l, row);
 		rows->want[row] = rows->nr_legs > 1 ? rows->write[row] :
 				  rows->write[row] ? BIT(qbd_policy_legs(&layer->policy)) - 1 : 0;
@@ -270,6 +277,7 @@ static bool write_fast(struct qbd_io *io)
 	ready = !chunk->dead && qbd_chunk_settled(chunk) &&
 		qbd_csum_loaded(chunk, rows_units(rows, false), rows_units(rows, true)) &&
 		hweight32(qbd_chunk_current(chunk)) >= layer->policy.k &&
+		qbd_journal_straight(chunk, p.first_row, p.last_row) &&
 		qbd_chunk_try_lock(chunk, &rows->lock, p.first_row, p.last_row);
 	if (ready && !qbd_csum_try_reserve(chunk, rows_units(rows, false),
 					   rows_units(rows, true))) {
@@ -290,6 +298,7 @@ static bool write_fast(struct qbd_io *io)
 
 	rows->io = io;
 	rows->fua = bio->bi_opf & REQ_FUA;
+	rows->ranged = true;
 	rows->done = write_done;
 	copy_in(rows, bio, io->iter, 0);
 	qbd_rows_encode(rows, 0, rows->nr);
@@ -302,29 +311,6 @@ static bool write_fast(struct qbd_io *io)
 		return false;
 	}
 	return true;
-}
-
-/*
- * Add some data blocks of a row to its parity. Once with the old data and once
- * with the new: what is the same falls out, and no other memory is needed.
- */
-static void row_fold(struct qbd_rows *rows, u32 row, u32 legs)
-{
-	const struct qbd_layer *layer = rows->chunk->layer;
-	u32 k = layer->policy.k, l, i, j;
-	struct gf256_section section;
-	u8 *parity[QBD_MAX_M];
-
-	gf256_section_begin(&section);
-	for (l = 0; l < k; l++) {
-		for (i = 0; (legs & BIT(l)) && i < layer->block_pages; i++) {
-			for (j = 0; j < layer->policy.m; j++)
-				parity[j] = page_address(qbd_rows_block(rows, k + j, row)[i]);
-			ec_update(&section, layer->code, PAGE_SIZE, l,
-				  page_address(qbd_rows_block(rows, l, row)[i]), parity);
-		}
-	}
-	gf256_section_end(&section);
 }
 
 /* Blocks of a row that the request covers whole, and those it covers in part. */
@@ -349,38 +335,17 @@ static void row_cover(const struct qbd_layer *layer, const struct place *p, u32 
 	}
 }
 
-static bool row_lost(struct qbd_rows *rows, u32 row, u32 legs)
-{
-	u32 l;
-
-	for (l = 0; legs >> l; l++)
-		if ((legs & BIT(l)) && *qbd_rows_csum(rows, l, row) == QBD_CSUM_LOST)
-			return true;
-	return false;
-}
-
 /*
- * Have in memory what a partly covered row needs besides the new data.
- *
- * Return: 0; 1 for read-modify-write: the parity is the old one, and the old data
- * of what changes is in the rows; -EIO.
+ * Blocks that the journal gets are whole: what a row that goes through the ring is
+ * covered in part by needs of its old content, as far as it is in its place.
  */
-static int row_prepare(struct qbd_rows *rows, u32 row, u32 whole, u32 part)
+static int ring_prepare(struct qbd_rows *rows, u32 row, u32 part)
 {
-	const struct qbd_layer *layer = rows->chunk->layer;
-	u32 k = layer->policy.k, all = BIT(k) - 1, parity = (BIT(rows->nr_legs) - 1) & ~all;
-	u32 zeros = rows->have[row];	/* blocks that are states cost no read */
-	u32 others = all & ~whole, touched = whole | part;
-	u32 current_legs = qbd_chunk_current(rows->chunk);
+	u32 place = part & ~qbd_journal_live(rows->chunk, rows->first + row);
 
-	if (row_lost(rows, row, part))
+	if (qbd_rows_lost(rows, row, place))
 		return -EIO;
-	if (!layer->code)
-		return part ? qbd_rows_read(rows, row, 1, 1) : 0;
-	if (((touched | parity) & ~zeros & ~current_legs) ||
-	    hweight32((touched | parity) & ~zeros) >= hweight32(others & ~zeros))
-		return qbd_rows_read(rows, row, 1, others);
-	return qbd_rows_read(rows, row, 1, touched | parity) ?: 1;
+	return place ? qbd_rows_read(rows, row, 1, place) : 0;
 }
 
 /* Fill the rows: the new data, old content around it, and parity. */
@@ -389,32 +354,41 @@ static int write_fill(struct qbd_rows *rows, struct bio *bio, struct bvec_iter i
 {
 	struct qbd_layer *layer = rows->chunk->layer;
 	u32 all = BIT(layer->policy.k) - 1, edge[2] = { 0, rows->nr - 1 };
-	u32 whole, part, fold[2] = { 0, 0 }, row, i;
+	u32 whole, part[2] = { 0, 0 }, fold[2] = { 0, 0 }, row, i;
 	int err;
 
 	/* Only the first and the last row can be covered in part. */
 	for (i = 0; i < 2 && (!i || edge[1]); i++) {
-		row_cover(layer, p, edge[i], &whole, &part);
+		row_cover(layer, p, edge[i], &whole, &part[i]);
 		if (whole == all)
 			continue;
-		err = row_prepare(rows, edge[i], whole, part);
+		err = rows->ring[edge[i]] ? ring_prepare(rows, edge[i], part[i]) :
+					    qbd_rows_prepare(rows, edge[i], whole, part[i]);
 		if (err < 0)
 			return err;
-		fold[i] = err ? whole | part : 0;
+		fold[i] = err ? whole | part[i] : 0;
 	}
 	qbd_rows_repair(rows);
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < 2; i++) {
 		if (fold[i])
-			row_fold(rows, edge[i], fold[i]);
+			qbd_rows_fold(rows, edge[i], fold[i]);
+		if (rows->ring[edge[i]])
+			qbd_journal_copy(rows, edge[i], part[i] &
+					 qbd_journal_live(rows->chunk, rows->first + edge[i]));
+	}
 	if (bio)
 		copy_in(rows, bio, iter, p->offset);
 	else
 		zero_in(rows, p->offset, p->bytes);
 	for (row = 0; row < rows->nr; row++) {
+		if (rows->ring[row]) {
+			rows->write[row] = 0;
+			continue;
+		}
 		if (row == edge[0] && fold[0])
-			row_fold(rows, row, fold[0]);
+			qbd_rows_fold(rows, row, fold[0]);
 		else if (row == edge[1] && fold[1])
-			row_fold(rows, row, fold[1]);
+			qbd_rows_fold(rows, row, fold[1]);
 		else
 			qbd_rows_encode(rows, row, 1);
 		if (layer->code)
@@ -423,64 +397,160 @@ static int write_fill(struct qbd_rows *rows, struct bio *bio, struct bvec_iter i
 	return 0;
 }
 
+/* How much of a write goes through the ring; with @rows it is marked there. */
+static void ring_count(struct qbd_chunk *chunk, const struct place *p, struct qbd_rows *rows,
+		       u32 *nr_rows, u32 *nr_blocks)
+{
+	u32 row, whole, part;
+
+	*nr_rows = 0;
+	*nr_blocks = 0;
+	for (row = 0; chunk->layer->code && row <= p->last_row - p->first_row; row++) {
+		row_cover(chunk->layer, p, row, &whole, &part);
+		if (!qbd_journal_wants(chunk, p->first_row + row, whole))
+			continue;
+		++*nr_rows;
+		*nr_blocks += hweight32(whole | part);
+		if (rows)
+			rows->ring[row] = whole | part;
+	}
+}
+
+static void write_abandon(struct qbd_rows *rows)
+{
+	struct qbd_chunk *chunk = rows->chunk;
+
+	qbd_chunk_unlock(chunk, &rows->lock);
+	qbd_rows_free(rows);
+	qbd_chunk_put(chunk);
+}
+
+/* Steps 1 to 3 of rows that are locked, or those of journal.c. */
+static int write_start(struct qbd_rows *rows, struct bio *bio, struct bvec_iter iter,
+		       const struct place *p, struct qbd_journal_space *space)
+{
+	struct qbd_chunk *chunk = rows->chunk;
+	u32 first = rows_units(rows, false), last = rows_units(rows, true), legs, row;
+	int err;
+
+	err = qbd_chunk_prepare(chunk, p->first_row, p->last_row, rows->ranged);
+	if (err)
+		return err;
+	err = qbd_csum_load(chunk, first, last);
+	if (err)
+		goto end_ranges;
+	if (rows->ranged)
+		qbd_csum_reserve(chunk, first, last);
+	qbd_rows_csums(rows);
+	err = write_fill(rows, bio, iter, p);
+	if (err)
+		goto unreserve;
+	write_sum(rows, &legs);
+	for (row = 0; row < rows->nr; row++)
+		if (rows->ring[row])
+			qbd_journal_append(rows, row, space);
+	rows->done = write_done;
+	if (rows->ranged)
+		qbd_rows_submit(rows, write_opf(rows, bio), rows->want, legs, GFP_NOIO);
+	else
+		write_end(rows, errno_to_blk_status(qbd_ring_wait(chunk->layer->pool,
+								  rows->lsn)));
+	return 0;
+
+unreserve:
+	if (rows->ranged) {
+		spin_lock_irq(&chunk->lock);
+		qbd_csum_unreserve(chunk, first, last);
+		spin_unlock_irq(&chunk->lock);
+	}
+end_ranges:
+	if (rows->ranged) {
+		spin_lock_irq(&chunk->lock);
+		qbd_chunk_end_ranges(chunk, p->first_row, p->last_row);
+		spin_unlock_irq(&chunk->lock);
+	}
+	return err;
+}
+
 /*
  * Write part of a chunk, at most layer->io_rows rows, waiting where it must.
  * @bio: the data, or NULL for zeros
  * @io, @waiter: one of them is told when the write ended; not if this fails
+ *
+ * Return: 0; -E2BIG more than qbd_journal_max_rows() go through the ring; an error.
  */
-static int write_rows(struct qbd_layer *layer, struct qbd_io *io, struct qbd_waiter *waiter,
+static int write_part(struct qbd_layer *layer, struct qbd_io *io, struct qbd_waiter *waiter,
 		      struct bio *bio, struct bvec_iter iter, bool fua)
 {
 	struct qbd_pool *pool = layer->pool;
+	struct qbd_journal_space space;
+	u32 nr_rows, nr_blocks, rows_now, blocks_now;
 	struct qbd_chunk *chunk;
 	struct qbd_rows *rows;
 	struct place p;
-	u32 legs;
 	int err;
 
 	place_of(layer, &iter, &p);
-again:
-	err = qbd_ring_admit(pool);
-	if (err)
-		return err;
-	chunk = qbd_chunk_get(layer, p.chunk, GFP_NOIO);
-	if (!chunk)
-		return -ENOMEM;
-	rows = qbd_rows_alloc(chunk, p.first_row, p.last_row - p.first_row + 1, GFP_NOIO);
-	qbd_chunk_lock(chunk, &rows->lock, p.first_row, p.last_row);
-	err = qbd_chunk_prepare(chunk, p.first_row, p.last_row);
-	if (err)
-		goto unlock;
-	err = qbd_csum_load(chunk, rows_units(rows, false), rows_units(rows, true));
-	if (err)
-		goto end_ranges;
-	qbd_csum_reserve(chunk, rows_units(rows, false), rows_units(rows, true));
-	qbd_rows_csums(rows);
-	err = write_fill(rows, bio, iter, &p);
-	if (err)
-		goto unreserve;
-	rows->io = io;
-	rows->waiter = waiter;
-	rows->fua = fua;
-	rows->done = write_done;
-	write_sum(rows, &legs);
-	qbd_rows_submit(rows, write_opf(rows, bio), rows->want, legs, GFP_NOIO);
-	return 0;
+	do {
+		err = qbd_ring_admit(pool);
+		if (err)
+			return err;
+		chunk = qbd_chunk_get(layer, p.chunk, GFP_NOIO);
+		if (!chunk)
+			return -ENOMEM;
+		ring_count(chunk, &p, NULL, &nr_rows, &nr_blocks);
+		err = nr_rows && nr_rows > qbd_journal_max_rows(layer) ? -E2BIG :
+		      qbd_journal_reserve(layer, nr_rows, nr_blocks, &space);
+		if (err) {
+			qbd_chunk_put(chunk);
+			return err;
+		}
+		rows = qbd_rows_alloc(chunk, p.first_row, p.last_row - p.first_row + 1, GFP_NOIO);
+		qbd_chunk_lock(chunk, &rows->lock, p.first_row, p.last_row);
+		ring_count(chunk, &p, rows, &rows_now, &blocks_now);
+		rows->io = io;
+		rows->waiter = waiter;
+		rows->fua = fua;
+		rows->ranged = rows_now < rows->nr;
+		/* More than it seemed to be: it has to ask for the room first. */
+		err = rows_now > nr_rows || blocks_now > nr_blocks ? -EAGAIN :
+		      write_start(rows, bio, iter, &p, &space);
+		if (err)
+			write_abandon(rows);
+		qbd_journal_unreserve(layer, &space);
+	} while (err == -EAGAIN);
+	return err;
+}
 
-unreserve:
-	spin_lock_irq(&chunk->lock);
-	qbd_csum_unreserve(chunk, rows_units(rows, false), rows_units(rows, true));
-	spin_unlock_irq(&chunk->lock);
-end_ranges:
-	spin_lock_irq(&chunk->lock);
-	qbd_chunk_end_ranges(chunk, p.first_row, p.last_row);
-	spin_unlock_irq(&chunk->lock);
-unlock:
-	qbd_chunk_unlock(chunk, &rows->lock);
-	qbd_rows_free(rows);
-	qbd_chunk_put(chunk);
-	if (err == -EAGAIN)
-		goto again;
+/* The same, cut where it is too much for the ring at once. */
+static int write_rows(struct qbd_layer *layer, struct qbd_io *io, struct qbd_waiter *waiter,
+		      struct bio *bio, struct bvec_iter iter, bool fua)
+{
+	u32 row_bytes = layer->policy.k * layer->block_size, in_row;
+	int err;
+
+	while ((err = write_part(layer, io, waiter, bio, iter, fua)) == -E2BIG) {
+		struct qbd_waiter part_waiter = {
+			.done = COMPLETION_INITIALIZER_ONSTACK(part_waiter.done),
+		};
+		struct bvec_iter part = iter;
+
+		div_u64_rem(iter.bi_sector << SECTOR_SHIFT, row_bytes, &in_row);
+		part.bi_size = qbd_journal_max_rows(layer) * row_bytes - in_row;
+		err = write_part(layer, NULL, &part_waiter, bio, part, fua);
+		if (err)
+			break;
+		wait_for_completion(&part_waiter.done);
+		err = blk_status_to_errno(part_waiter.status);
+		if (err)
+			break;
+		if (bio) {
+			bio_advance_iter(bio, &iter, part.bi_size);
+		} else {
+			iter.bi_size -= part.bi_size;
+			iter.bi_sector += part.bi_size >> SECTOR_SHIFT;
+		}
+	}
 	return err;
 }
 

@@ -31,7 +31,8 @@
  *	resync start|stop
  *	resync rate <KiB/s>		0: no limit
  *	scrub start|stop
- *	checkpoint			all that is recorded goes into pages
+ *	checkpoint			the journal is destaged, and all that is recorded
+ *					goes into pages
  * These answer with lines of text:
  *	volumes [<from number>]
  *		<number> <name> <live|deleting> <sectors> <policy> <block size> <tag|->
@@ -53,6 +54,7 @@
  *	resync <idle|running|stopped> <chunks done>/<chunks to do> <bytes written>
  *	scrub <idle|running|stopped> <chunks done>/<chunks to do> <bad blocks found>
  *	<blocks repaired> <blocks lost>
+ *	journal <off|on|full> <rows in it> <rows destaged>
  *
  *	health: a character a backend index: A in and whole, a in with legs not in
  *	sync, S out with its device there, D out, - no such backend

@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Destage: rows with blocks in the journal are written to their place.
+ *
+ * journal.c has the order of writes. One worker takes the rows in the order in
+ * which they came, a batch of them at a time: the DESTAGE records of a batch are
+ * one group commit, its rows are written in parallel, one flush and one more group
+ * commit end it. So a row's destage has always ended before its next one begins.
+ *
+ * It runs when the journal has had no destage for some time, when the ring is half
+ * full, and when somebody waits for it (a stop, a scrub, a discard).
+ *
+ * Row locks. The first row of a batch is waited for, with nothing else locked;
+ * others are taken if they are free. No one who has rows locked waits for a
+ * destage.
+ *
+ * A row whose destage fails, for too few legs are left, stays in the journal and is
+ * tried again with the next one. Its place is torn then: it gets a DESTAGE record
+ * whatever it covers, so that replay never rewrites it from an older one.
+ *
+ * Model: tests/model/journal.pml.
+ */
+#include <linux/slab.h>
+
+#include "qbd.h"
+
+#define BATCH		32
+#define IDLE_DESTAGE	(3 * HZ)
+
+/*
+ * One row of a batch. newest: LSN of its newest block; full: all its data is in the
+ * journal, and it gets no DESTAGE record.
+ */
+struct qbd_destage {
+	struct qbd_journal_row *jr;
+	struct qbd_rows *rows;
+	struct completion written;
+	u64 newest;
+	u32 promised;
+	u32 live;
+	bool full;
+	bool locked;
+	int err;
+	__le32 values[QBD_MAX_LEGS];
+};
+
+enum taken {
+	TAKEN,
+	NOT_NOW,	/* somebody has it, or a flush is needed first */
+	GONE,
+	STUCK,
+};
+
+static u32 all_units(const struct qbd_layer *layer)
+{
+	return BIT(qbd_policy_legs(&layer->policy)) - 1;
+}
+
+static u32 all_data(const struct qbd_layer *layer)
+{
+	return BIT(layer->policy.k) - 1;
+}
+
+static bool lock_row(struct qbd_destage *d, bool wait)
+{
+	struct qbd_chunk *chunk = d->jr->chunk;
+	u32 row = d->jr->row;
+
+	d->locked = true;
+	if (wait) {
+		qbd_chunk_lock(chunk, &d->rows->lock, row, row);
+		return true;
+	}
+	spin_lock_irq(&chunk->lock);
+	d->locked = qbd_chunk_try_lock(chunk, &d->rows->lock, row, row);
+	spin_unlock_irq(&chunk->lock);
+	return d->locked;
+}
+
+static void unlock_row(struct qbd_destage *d)
+{
+	if (d->locked)
+		qbd_chunk_unlock(d->jr->chunk, &d->rows->lock);
+	d->locked = false;
+}
+
+/* The row as it will be: its blocks, the rest from its place, parity. */
+static int fill_row(struct qbd_destage *d)
+{
+	struct qbd_rows *rows = d->rows;
+	const struct qbd_layer *layer = rows->chunk->layer;
+	u32 parity = all_units(layer) & ~all_data(layer), l;
+	int fold = 0;
+
+	qbd_rows_csums(rows);
+	if (!d->full)
+		/* Of a torn row the parity says nothing. */
+		fold = d->jr->torn ? qbd_rows_read(rows, 0, 1, all_data(layer) & ~d->live) :
+				     qbd_rows_prepare(rows, 0, d->live, 0);
+	if (fold < 0)
+		return fold;
+	qbd_rows_repair(rows);
+	if (fold)
+		qbd_rows_fold(rows, 0, d->live);
+	qbd_journal_copy(rows, 0, d->live);
+	if (fold)
+		qbd_rows_fold(rows, 0, d->live);
+	else
+		qbd_rows_encode(rows, 0, 1);
+	for (l = layer->policy.k; l < rows->nr_legs; l++)
+		qbd_rows_sum(rows, l, 0);
+	rows->write[0] = d->live | parity;
+	for (l = 0; l < rows->nr_legs; l++)
+		d->values[l] = cpu_to_le32(*qbd_rows_csum(rows, l, 0));
+	return 0;
+}
+
+/* A row for the batch, which the caller has set aside as being destaged. */
+static enum taken take_row(struct qbd_destage *d, struct qbd_journal_row *jr, bool wait)
+{
+	struct qbd_chunk *chunk = jr->chunk;
+	struct qbd_layer *layer = chunk->layer;
+	u32 first = jr->row * layer->units, last = first + layer->units - 1, l;
+	struct qbd_pool *pool = layer->pool;
+	bool recorded;
+
+	memset(d, 0, sizeof(*d));
+	d->jr = jr;
+	init_completion(&d->written);
+	d->rows = qbd_rows_alloc(chunk, jr->row, 1, wait ? GFP_NOIO : GFP_NOWAIT);
+	if (!d->rows)
+		return NOT_NOW;
+	if (!lock_row(d, wait))
+		return NOT_NOW;
+	if (jr->gone || !jr->live)
+		return GONE;
+	d->err = qbd_csum_load(chunk, first, last);
+	if (d->err)
+		return STUCK;
+	spin_lock_irq(&chunk->lock);
+	recorded = qbd_csum_recorded(chunk, first, last);
+	spin_unlock_irq(&chunk->lock);
+	if (!recorded) {
+		jr->unrecorded = true;
+		return NOT_NOW;
+	}
+	d->live = jr->live;
+	d->full = d->live == all_data(layer) && !jr->torn;
+	for (l = 0; d->live >> l; l++)
+		if (d->live & BIT(l))
+			d->newest = max(d->newest, jr->blocks[l].lsn);
+	d->err = qbd_chunk_settle(chunk);
+	if (!d->err)
+		d->err = fill_row(d);
+	if (d->err)
+		return STUCK;
+	spin_lock(&pool->journal.lock);
+	d->promised = jr->promised;
+	jr->promised = 0;
+	spin_unlock(&pool->journal.lock);
+	return TAKEN;
+}
+
+/* What the record of a row says; the type is the caller's. */
+static u64 append_record(struct qbd_destage *d, u8 type)
+{
+	const struct qbd_chunk *chunk = d->rows->chunk;
+	struct qbd_record r = {
+		.type = type, .layer = chunk->layer->number, .chunk = chunk->number,
+		.gen = chunk->map->gen, .newest = d->newest, .mask = d->rows->write[0],
+		.first_unit = d->rows->first * chunk->layer->units,
+		.nr_units = chunk->layer->units, .values = d->values,
+	};
+
+	return qbd_ring_append(chunk->layer->pool, &r);
+}
+
+/* Step 4: the new parity, and the record that it belongs to. */
+static u64 append_destage(struct qbd_destage *d)
+{
+	struct qbd_rows *rows = d->rows;
+	const struct qbd_chunk *chunk = rows->chunk;
+	const struct qbd_layer *layer = chunk->layer;
+	u32 l;
+
+	for (l = layer->policy.k; l < rows->nr_legs; l++) {
+		struct qbd_record r = {
+			.type = QBD_RECORD_JOURNAL, .layer = layer->number,
+			.chunk = chunk->number, .gen = chunk->map->gen,
+			.row = rows->first, .leg = l, .csum = *qbd_rows_csum(rows, l, 0),
+		};
+
+		qbd_ring_append_block(layer->pool, &r, qbd_rows_block(rows, l, 0),
+				      layer->block_size);
+	}
+	return append_record(d, QBD_RECORD_DESTAGE);
+}
+
+static void row_written(struct qbd_rows *rows)
+{
+	complete(rows->wait);
+}
+
+/* Step 5, of all rows that can be; waits for all. */
+static void write_rows(struct qbd_pool *pool, struct qbd_destage *d, unsigned int nr)
+{
+	unsigned int i;
+	u64 failed = 0;
+
+	for (i = 0; i < nr; i++) {
+		struct qbd_rows *rows = d[i].rows;
+
+		if (d[i].err)
+			continue;
+		rows->wait = &d[i].written;
+		rows->done = row_written;
+		rows->want[0] = rows->write[0];
+		qbd_rows_submit(rows, REQ_OP_WRITE, rows->want,
+				qbd_chunk_writable(rows->chunk), GFP_NOIO);
+	}
+	for (i = 0; i < nr; i++) {
+		if (d[i].err)
+			continue;
+		wait_for_completion_io(&d[i].written);
+		failed |= atomic64_read(&d[i].rows->failed);
+	}
+	for (i = 0; i < nr && failed; i++)
+		if (!d[i].err && atomic64_read(&d[i].rows->failed))
+			d[i].err = qbd_member_settle(pool, atomic64_read(&d[i].rows->failed));
+}
+
+/* Step 6: all backends, and who failed is out, with its stamps. */
+static int flush_backends(struct qbd_pool *pool)
+{
+	u64 failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
+	int err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
+
+	return err ?: READ_ONCE(pool->flush_error);
+}
+
+/* The row is in its place, or not: it is as if it had not been begun. */
+static void end_row(struct qbd_pool *pool, struct qbd_destage *d)
+{
+	struct qbd_journal_row *jr = d->jr;
+	u32 done = 0, promised = d->promised, l;
+
+	if (!d->locked)
+		lock_row(d, true);
+	for (l = 0; !d->err && d->live >> l; l++)
+		if ((d->live & BIT(l)) && jr->blocks[l].lsn <= d->newest)
+			done |= BIT(l);
+	if (done && !jr->gone)
+		qbd_journal_drop(jr, done);
+	spin_lock(&pool->journal.lock);
+	jr->destaging = false;
+	if (d->err) {
+		jr->stuck = true;
+		jr->torn = true;
+		if (!jr->promised)
+			swap(jr->promised, promised);
+	} else {
+		jr->torn = false;
+		jr->pos = jr->later_pos;
+		jr->seq = ++pool->journal.seq;
+		list_move_tail(&jr->list, &pool->journal.rows);
+	}
+	jr->later_pos = U64_MAX;
+	spin_unlock(&pool->journal.lock);
+	if (d->err)
+		DMERR_LIMIT("%s: volume %u chunk %u row %u cannot be destaged now (%d): it stays in the journal",
+			    pool->members.pool_name, jr->chunk->layer->volume, jr->chunk->number,
+			    jr->row, d->err);
+	else
+		atomic64_inc(&pool->journal.destaged);
+	qbd_ring_unpromise(pool, promised);
+}
+
+/* Who was taken, or only set aside, is let go of. */
+static void put_row(struct qbd_pool *pool, struct qbd_destage *d)
+{
+	struct qbd_journal_row *jr = d->jr;
+	struct qbd_rows *rows = d->rows;
+	struct qbd_chunk *chunk = jr->chunk;
+
+	/* The row may go with what it has of the chunk. */
+	atomic_inc(&chunk->refs);
+	if (jr->gone || !jr->live) {
+		WARN_ON_ONCE(!d->locked);
+		qbd_journal_free(jr);
+	}
+	if (d->locked)
+		qbd_chunk_unlock(chunk, &rows->lock);
+	if (rows)
+		qbd_rows_free(rows);
+	qbd_chunk_put(chunk);
+}
+
+static void set_aside_no_more(struct qbd_pool *pool, struct qbd_destage *d, bool stuck)
+{
+	spin_lock(&pool->journal.lock);
+	d->jr->destaging = false;
+	d->jr->skip = pool->journal.batch;
+	d->jr->stuck |= stuck;
+	if (d->jr->later_pos != U64_MAX)
+		d->jr->later_pos = U64_MAX;
+	spin_unlock(&pool->journal.lock);
+}
+
+/* The oldest row that was there at @last and can be tried, or NULL. */
+static struct qbd_journal_row *next_row(struct qbd_journal *j, u64 last)
+{
+	struct qbd_journal_row *jr;
+
+	spin_lock(&j->lock);
+	list_for_each_entry(jr, &j->rows, list) {
+		if (jr->seq > last || jr->destaging || jr->stuck || jr->unrecorded ||
+		    jr->skip == j->batch)
+			continue;
+		jr->destaging = true;
+		spin_unlock(&j->lock);
+		return jr;
+	}
+	spin_unlock(&j->lock);
+	return NULL;
+}
+
+static unsigned int take_batch(struct qbd_pool *pool, u64 last, bool *any)
+{
+	struct qbd_journal *j = &pool->journal;
+	struct qbd_journal_row *jr;
+	unsigned int nr = 0;
+
+	j->batch++;
+	*any = false;
+	while (nr < BATCH && (jr = next_row(j, last))) {
+		struct qbd_destage *d = &j->destages[nr];
+		enum taken taken = take_row(d, jr, !nr);
+		bool no_memory = !d->rows;
+
+		*any = true;
+		if (taken == TAKEN) {
+			nr++;
+			continue;
+		}
+		if (taken == STUCK)
+			DMERR_LIMIT("%s: volume %u chunk %u row %u cannot be destaged now (%d): it stays in the journal",
+				    pool->members.pool_name, jr->chunk->layer->volume,
+				    jr->chunk->number, jr->row, d->err);
+		if (taken == GONE) {
+			put_row(pool, d);
+			continue;
+		}
+		set_aside_no_more(pool, d, taken == STUCK);
+		if (d->locked)
+			qbd_chunk_unlock(d->rows->chunk, &d->rows->lock);
+		if (d->rows)
+			qbd_rows_free(d->rows);
+		if (no_memory)
+			break;
+	}
+	return nr;
+}
+
+/* Steps 4 to 7 for a batch. */
+static void destage_batch(struct qbd_pool *pool, struct qbd_destage *d, unsigned int nr)
+{
+	u64 lsn = 0;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < nr; i++)
+		if (!d[i].full)
+			lsn = append_destage(&d[i]);
+	err = qbd_ring_wait(pool, lsn);
+	for (i = 0; i < nr; i++)
+		d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
+	write_rows(pool, d, nr);
+	for (i = 0; i < nr; i++) {
+		if (!d[i].err)
+			d[i].err = qbd_chunk_settle(d[i].rows->chunk);
+		/* The values of the others change with their last record. */
+		if (!d[i].full)
+			unlock_row(&d[i]);
+	}
+	err = flush_backends(pool);
+	lsn = 0;
+	for (i = 0; i < nr; i++) {
+		if (!d[i].err)
+			d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
+		if (!d[i].err)
+			lsn = append_record(&d[i], QBD_RECORD_DESTAGED);
+	}
+	err = qbd_ring_wait(pool, lsn);
+	/* First those that are still locked: the others are waited for. */
+	for (i = 0; i < nr; i++) {
+		d[i].err = d[i].err ?: err;
+		if (!d[i].locked)
+			continue;
+		end_row(pool, &d[i]);
+		put_row(pool, &d[i]);
+		d[i].rows = NULL;
+	}
+	for (i = 0; i < nr; i++) {
+		if (!d[i].rows)
+			continue;
+		end_row(pool, &d[i]);
+		put_row(pool, &d[i]);
+	}
+}
+
+/* Rows that were set aside for values that had no record can be tried again. */
+static bool recorded_now(struct qbd_pool *pool)
+{
+	struct qbd_journal_row *jr;
+	bool any = false;
+
+	spin_lock(&pool->journal.lock);
+	list_for_each_entry(jr, &pool->journal.rows, list) {
+		any |= jr->unrecorded;
+		jr->unrecorded = false;
+	}
+	spin_unlock(&pool->journal.lock);
+	return any;
+}
+
+static void destage_work(struct work_struct *work)
+{
+	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool,
+					     journal.work);
+	struct qbd_journal *j = &pool->journal;
+	struct qbd_journal_row *jr;
+	bool any = true, flushed = false;
+	u64 last;
+
+	spin_lock(&j->lock);
+	last = j->seq;
+	list_for_each_entry(jr, &j->rows, list)
+		jr->stuck = false;
+	spin_unlock(&j->lock);
+	while (any && READ_ONCE(pool->mode) == QBD_RW) {
+		unsigned int nr;
+
+		/* Each chunk that is destaged is named: its stamps have to fit. */
+		if (atomic_read(&pool->nr_named) + BATCH >= pool->ring.max_named)
+			qbd_checkpoint(pool);
+		nr = take_batch(pool, last, &any);
+		if (nr)
+			destage_batch(pool, j->destages, nr);
+		wake_up_all(&j->wait);
+		wake_up_all(&pool->ring.wait);
+		cond_resched();
+		if (any || flushed)
+			continue;
+		flushed = true;
+		any = recorded_now(pool) && !qbd_flush(pool);
+	}
+	recorded_now(pool);
+	wake_up_all(&j->wait);
+	if (qbd_ring_used(pool) >= 25)
+		qbd_checkpoint_soon(pool);
+	/* What came meanwhile, or could not be. */
+	if (READ_ONCE(j->nr_rows))
+		qbd_destage_idle(pool);
+}
+
+/**
+ * qbd_destage_soon - begin a destage, if there is anything
+ * @pool: the pool
+ *
+ * Context: any but an interrupt. Return: whether there is.
+ */
+bool qbd_destage_soon(struct qbd_pool *pool)
+{
+	if (!READ_ONCE(pool->journal.nr_rows) || READ_ONCE(pool->mode) != QBD_RW ||
+	    !READ_ONCE(pool->active))
+		return false;
+	mod_delayed_work(pool->journal_wq, &pool->journal.work, 0);
+	return true;
+}
+
+/**
+ * qbd_destage_idle - something is live: destage it by and by
+ * @pool: the pool
+ */
+void qbd_destage_idle(struct qbd_pool *pool)
+{
+	if (READ_ONCE(pool->active) && READ_ONCE(pool->mode) == QBD_RW)
+		queue_delayed_work(pool->journal_wq, &pool->journal.work, IDLE_DESTAGE);
+}
+
+/* Is all of it done that was there at @last, but for what is stuck? */
+static bool destaged(struct qbd_journal *j, u64 last, bool *stuck)
+{
+	struct qbd_journal_row *jr;
+	bool done = true;
+
+	*stuck = false;
+	spin_lock(&j->lock);
+	list_for_each_entry(jr, &j->rows, list) {
+		if (jr->seq > last)
+			continue;
+		*stuck |= jr->stuck;
+		done &= jr->stuck;
+	}
+	spin_unlock(&j->lock);
+	return done;
+}
+
+/**
+ * qbd_destage_all - wait until all that is live now is in its place
+ * @pool: the pool
+ *
+ * Sleeps. Context: no row is locked.
+ *
+ * Return: 0; -EIO when some of it cannot be, or the pool failed.
+ */
+int qbd_destage_all(struct qbd_pool *pool)
+{
+	struct qbd_journal *j = &pool->journal;
+	bool stuck = false;
+	u64 last;
+
+	spin_lock(&j->lock);
+	last = j->seq;
+	spin_unlock(&j->lock);
+	while (!destaged(j, last, &stuck)) {
+		if (!qbd_destage_soon(pool))
+			return READ_ONCE(j->nr_rows) ? -EIO : 0;
+		wait_event_timeout(j->wait, destaged(j, last, &stuck) ||
+				   READ_ONCE(pool->mode) != QBD_RW, HZ);
+	}
+	return stuck ? -EIO : 0;
+}
+
+int qbd_destage_init(struct qbd_pool *pool)
+{
+	INIT_DELAYED_WORK(&pool->journal.work, destage_work);
+	pool->journal.destages = kcalloc(BATCH, sizeof(struct qbd_destage), GFP_KERNEL);
+	return pool->journal.destages ? 0 : -ENOMEM;
+}
+
+void qbd_destage_exit(struct qbd_pool *pool)
+{
+	if (pool->journal.destages)
+		cancel_delayed_work_sync(&pool->journal.work);
+	kfree(pool->journal.destages);
+	pool->journal.destages = NULL;
+}
