@@ -48,8 +48,8 @@ read_at() {
 }
 
 # A pool for one policy, with a chunk that has data from its first byte on.
-filled() { # POLICY DISKS
-	fresh_pool "$2" 64 --extent-size 1M --csum-bytes 56k
+filled() { # POLICY DISKS [JOURNAL]
+	fresh_pool "$2" 64 --extent-size 1M --csum-bytes 56k --journal "${3:-off}"
 	volume "$1" 32M
 	random_file "$WORK/data" 2
 	put "$WORK/data"
@@ -114,6 +114,44 @@ part_of_a_row() { # K M DISKS W...
 		costs $n $((8 * n)) $((w + m)) $((8 * (w + m))) 0
 		at_most 1 reads
 	done
+}
+
+# With a journal a part of a row is one write of the ring, with the data, and reads nothing.
+journaled_part() { # K M DISKS W...
+	local k=$1 m=$2 w
+	filled "ec=$k+$m" "$3" on
+	shift 3
+	first_write() { write_at 0 "$k"; }
+	for w; do
+		eval "part() { write_at $((2 * k + (k - w) / 2)) $w; }"
+		echo "$w blocks of $k+$m"
+		measure first_write part
+		# The blocks, and a block of the ring for what the headers take.
+		costs 0 0 "$members" $((8 * (w + 1) * members)) "$members"
+		at_most 1 writes
+	done
+	# Durable already: a flush finds nothing.
+	flush_it() { sync "$v"; }
+	flushed_part() { first_write; sync "$v"; part; }
+	measure flushed_part flush_it
+	costs 0 0 0 0 0
+}
+
+# And its destage reads what such a write reads without a journal; that of a whole row nothing.
+destage() { # W READS
+	local i
+	filled ec=4+2 6 on
+	for ((i = 0; i < $1; i++)); do
+		write_at $((8 + i)) 1
+	done
+	disk_counts before
+	message checkpoint
+	disk_counts after
+	REPLY=0
+	for ((i = 0; i < ${#after[@]}; i += 5)); do
+		REPLY=$((REPLY + after[i] - before[i]))
+	done
+	assert_eq "$REPLY" "$2" "reads of a destage"
 }
 
 new_range() { # POLICY LEGS BLOCKS
@@ -268,6 +306,10 @@ subtest full-row-is-a-write-a-leg-2+1 full_row 2 1 4
 subtest full-rows-are-a-write-a-leg full_rows
 subtest part-of-a-row-reads-the-fewer-4+2 part_of_a_row 4 2 6 1 2 3
 subtest part-of-a-row-reads-the-fewer-8+2 part_of_a_row 8 2 10 1 2 3 4 7
+subtest part-of-a-row-is-a-ring-write-4+2 journaled_part 4 2 6 1 2 3
+subtest part-of-a-row-is-a-ring-write-8+2 journaled_part 8 2 10 1 5 7
+subtest destage-reads-the-fewer destage 1 3
+subtest destage-of-a-whole-row-reads-nothing destage 4 0
 subtest new-range-is-a-ring-write-more-replicas new_range replicas=2 2 1
 subtest new-range-is-a-ring-write-more-ec new_range ec=4+2 6 4
 subtest new-chunk-is-a-ring-write-more-replicas new_chunk replicas=2 2 1

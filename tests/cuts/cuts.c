@@ -5,14 +5,14 @@
  * started on what its disks may hold then.
  *
  *	cuts [--seed N] [--cuts N] [--each N] [--seconds N] [--requests N]
- *		[--going-on WORDS] [--losses] [--journal] [--keep DIR] [--patience S]
+ *		[--going-on WORDS] [--losses] [--journal MODE] [--keep DIR] [--patience S]
  *		--disks N [--extent SIZE] --volume POLICY,BLOCK,MIB...
  *	cuts --sequence NAME --disks N --volume POLICY,BLOCK,MIB [...]
  *
  * POLICY is replicas=R or ec=K+M. --cuts is how many instants are tried at least,
  * --seconds for how long (the later of both ends it), --each of them over a recording
- * of --requests requests. --losses: backends are lost together with the power. --journal:
- * the pool has one, so only rows that were overwritten whole may lose blocks. --keep:
+ * of --requests requests. --losses: backends are lost together with the power. --journal
+ * on: only rows that were overwritten whole may lose blocks; full: none. --keep:
  * where copies of the disks go, as the cut left them after which a check failed.
  *
  * With --sequence (sequence.c) there is no load; --each instants at the same
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
 		{ "requests", required_argument, NULL, 'r' },
 		{ "going-on", required_argument, NULL, 'g' },
 		{ "sequence", required_argument, NULL, 'q' },
-		{ "journal", no_argument, NULL, 'j' },
+		{ "journal", required_argument, NULL, 'j' },
 		{ "keep", required_argument, NULL, 'k' },
 		{ "losses", no_argument, NULL, 'l' },
 		{ "patience", required_argument, NULL, 'p' },
@@ -232,7 +232,9 @@ int main(int argc, char **argv)
 			sequence = optarg;
 			break;
 		case 'j':
-			hole = LOSE_WHOLE_ROWS;
+			recording.journal = optarg;
+			hole = !strcmp(optarg, "off") ? LOSE_ROWS :
+			       !strcmp(optarg, "full") ? LOSE_NONE : LOSE_WHOLE_ROWS;
 			break;
 		case 'k':
 			keep = optarg;

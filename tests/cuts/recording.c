@@ -59,7 +59,8 @@ static void create(struct recording *r)
 
 	for (i = 0; i < r->nr_disks; i++)
 		snprintf(disks + strlen(disks), sizeof(disks) - strlen(disks), " /dev/cuts%u", i);
-	must_run("qbd pool create " POOL_NAME "%s --extent-size %s", disks, r->extent);
+	must_run("qbd pool create " POOL_NAME "%s --extent-size %s --journal %s", disks, r->extent,
+		 r->journal ?: "off");
 	err = mapped_pool_start(r->nr_disks, 0, "");
 	if (err)
 		fail("the pool cannot be started: %s", strerror(err));

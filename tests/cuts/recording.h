@@ -47,6 +47,7 @@ struct recording {
 	unsigned int nr_disks;
 	unsigned int tolerance;		/* losses that every policy takes */
 	const char *extent;
+	const char *journal;	/* NULL: off */
 
 	struct recorded_volume volumes[RECORDING_VOLUMES];
 	unsigned int nr_volumes;

@@ -82,6 +82,9 @@ pool_status() {
 	scrub_bad) column=22;;
 	repaired) column=23;;
 	lost) column=24;;
+	journal) column=26;;
+	journal_rows) column=27;;
+	destaged) column=28;;
 	*) fail "no field $1 in the status line";;
 	esac
 	dmsetup status p | awk -v c=$column -v f="$1" '{

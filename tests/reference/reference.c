@@ -4,7 +4,8 @@
  * unclean restarts, compared with a model in memory, bit for bit.
  *
  *	reference [--seed N] [--ops N] [--rounds N] [--sets N|all] [--patience S]
- *		--extent SIZE [--csum-bytes SIZE] --volume POLICY,BLOCK,MIB... DISK...
+ *		--extent SIZE [--csum-bytes SIZE] [--journal off|on|full]
+ *		--volume POLICY,BLOCK,MIB... DISK...
  *
  * POLICY is replicas=R or ec=K+M. The disks are overwritten. --ops is how many
  * requests a phase has, --sets how many sets of lost backends are tried, --rounds
@@ -41,7 +42,7 @@ static struct policy policies[LOAD_VOLUMES];
 static struct load_volume volumes[LOAD_VOLUMES];
 static unsigned int nr_volumes, nr_legs, tolerance, ops = 300, rounds = 6, sets = 4;
 static unsigned int patience = 60, nr_recreated;
-static const char *extent = "4M", *csum_bytes;
+static const char *extent = "4M", *csum_bytes, *journal;
 static struct random events;
 static u64 out;		/* backends that are out or fail */
 static bool scrub_dirty;	/* blocks were lost, as they may be */
@@ -164,13 +165,16 @@ static void create_volume(unsigned int i)
 
 static void create(void)
 {
-	char legs[4096], csum[40] = "";
+	char legs[4096], csum[80] = "";
 	unsigned int i;
 
 	guard_stage(2, "creating the pool");
 	list_legs(0, legs, sizeof(legs));
 	if (csum_bytes)
 		snprintf(csum, sizeof(csum), " --csum-bytes %s", csum_bytes);
+	if (journal)
+		snprintf(csum + strlen(csum), sizeof(csum) - strlen(csum), " --journal %s",
+			 journal);
 	must_run("qbd pool create " POOL_NAME "%s --extent-size %s%s", legs, extent, csum);
 	must_run("qbd pool start%s", legs);
 	for (i = 0; i < nr_volumes; i++)
@@ -399,12 +403,15 @@ static void clean_restart(void)
  */
 static u64 find(bool may_lose, bool unsettled)
 {
+	/* The write hole. A journal leaves rows that were written wholly, or none. */
+	enum model_losses hole = !journal || !strcmp(journal, "off") ? LOSE_ROWS :
+				 !strcmp(journal, "full") ? LOSE_NONE : LOSE_WHOLE_ROWS;
 	unsigned int i;
 
 	for (i = 0; i < nr_volumes; i++) {
 		model_note(&volumes[i].model, "finding", 0, 0, 0);
-		model_crash(&volumes[i].model,
-			    unsettled || (may_lose && policies[i].ec) ? LOSE_ROWS : LOSE_NONE);
+		model_crash(&volumes[i].model, unsettled ? LOSE_ROWS :
+					       may_lose && policies[i].ec ? hole : LOSE_NONE);
 	}
 	guard_stage(4, "finding what is there");
 	return load_find(true);
@@ -643,6 +650,7 @@ int main(int argc, char **argv)
 		{ "patience", required_argument, NULL, 'p' },
 		{ "extent", required_argument, NULL, 'e' },
 		{ "csum-bytes", required_argument, NULL, 'c' },
+		{ "journal", required_argument, NULL, 'j' },
 		{ "volume", required_argument, NULL, 'v' },
 		{}
 	};
@@ -672,6 +680,9 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			csum_bytes = optarg;
+			break;
+		case 'j':
+			journal = optarg;
 			break;
 		case 'v':
 			parse_volume(optarg);
