@@ -293,11 +293,9 @@ static void count_stale(struct qbd_pool *pool, u64 *stale)
 
 static int backends(struct qbd_pool *pool, char *result, unsigned int maxlen)
 {
-	u64 *stale = kcalloc(QBD_MAX_BACKENDS, sizeof(*stale), GFP_KERNEL);
+	u64 stale[QBD_MAX_BACKENDS];
 	unsigned int i, sz = 0;
 
-	if (!stale)
-		return -ENOMEM;
 	count_stale(pool, stale);
 	*result = 0;
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
@@ -322,7 +320,6 @@ static int backends(struct qbd_pool *pool, char *result, unsigned int maxlen)
 		       b ? (u64)atomic64_read(&b->stats.repaired) : 0,
 		       m->tags[0] ? m->tags : "-");
 	}
-	kfree(stale);
 	return 1;
 }
 
@@ -412,7 +409,7 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 {
 	static const char *const modes[] = { "rw", "ro", "failed" };
 	static const char *const journals[] = { "off", "on", "full" };
-	u64 *stale = kcalloc(QBD_MAX_BACKENDS, sizeof(*stale), GFP_KERNEL);
+	u64 stale[QBD_MAX_BACKENDS];	/* no memory is needed to say how things are */
 	struct qbd_ring *ring = &pool->ring;
 	u64 in = READ_ONCE(pool->in), used, total, degraded = 0;
 	char health[QBD_MAX_BACKENDS + 1] = "";
@@ -423,8 +420,6 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	struct counts c;
 
 	*result = 0;
-	if (!stale)
-		return;
 	count_stale(pool, stale);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		bool member = pool->members.members[i].state != QBD_MEMBER_NONE;
@@ -436,7 +431,6 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 			last = i;
 	}
 	health[last + 1] = 0;
-	kfree(stale);
 	xa_for_each(&pool->layers, n, layer) {
 		count_chunks(layer, &c);
 		degraded += c.degraded + c.stale + c.lost;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Wrong table lines, wrong messages, and devices that are not what they should be: each is refused,
 # the kernel's log says what was wrong, and not a byte of any backend's metadata changes.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

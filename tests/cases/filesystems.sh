@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # ext4 and XFS on a volume: made, filled, degraded while in use, checked by their own tools, there
 # again after a restart, and the space of what is deleted given back.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 120
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

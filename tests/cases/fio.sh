@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # fio with a checksum in every block: several jobs, both asynchronous engines, blocks of 4 to 256 KiB,
 # on a whole pool, a degraded one, and one that is being rebuilt meanwhile.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 180
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -209,23 +209,30 @@ int pool_message(char *reply, unsigned int size, const char *format, ...)
 	return err;
 }
 
-void pool_status(struct pool_status *s)
+bool pool_try_status(struct pool_status *s)
 {
 	struct dm_task *t = task(DM_DEVICE_STATUS, POOL_NAME);
 	uint64_t start, length;
 	char *type, *params = NULL;
+	bool good;
 
 	memset(s, 0, sizeof(*s));
-	if (!dm_task_run(t))
-		fail("no status: %s", strerror(dm_task_get_errno(t)));
-	dm_get_next_target(t, NULL, &start, &length, &type, &params);
-	if (!params ||
-	    sscanf(params, "%15s %79s %*s %*s %*s %*s %*s %*s %llu %*s %*s resync %15s %llu/%llu %*s"
-		   " scrub %15s %llu/%llu %llu %llu %llu", s->mode, s->health, &s->degraded,
-		   s->resync, &s->resync_done, &s->resync_todo, s->scrub, &s->scrub_done,
-		   &s->scrub_todo, &s->bad, &s->repaired, &s->lost) != 12)
-		fail("not a status line: %s", params ? params : "");
+	good = dm_task_run(t);
+	if (good)
+		dm_get_next_target(t, NULL, &start, &length, &type, &params);
+	good = params &&
+	       sscanf(params, "%15s %79s %*s %*s %*s %*s %*s %*s %llu %*s %*s resync %15s %llu/%llu"
+		      " %*s scrub %15s %llu/%llu %llu %llu %llu", s->mode, s->health,
+		      &s->degraded, s->resync, &s->resync_done, &s->resync_todo, s->scrub,
+		      &s->scrub_done, &s->scrub_todo, &s->bad, &s->repaired, &s->lost) == 12;
 	dm_task_destroy(t);
+	return good;
+}
+
+void pool_status(struct pool_status *s)
+{
+	if (!pool_try_status(s))
+		fail("no status of the pool");
 }
 
 u64 pool_csum_errors(void)

@@ -44,6 +44,8 @@ void must_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int pool_message(char *reply, unsigned int size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void pool_status(struct pool_status *status);
+/* The same, but false where it cannot be had. */
+bool pool_try_status(struct pool_status *status);
 /* How many checksum errors the backends showed. */
 u64 pool_csum_errors(void);
 
