@@ -12,8 +12,8 @@
 . "$ROOT/tests/cuts/case.sh"
 
 sequence() { # NAME
-	cuts 4 50 --each 50 --sequence "$1" --volume replicas=3,4096,3
-	cuts 6 30 --each 30 --sequence "$1" --volume ec=4+2,4096,12
+	cuts 4 60 --each 60 --sequence "$1" --volume replicas=3,4096,3
+	cuts 6 40 --each 40 --sequence "$1" --volume ec=4+2,4096,12
 }
 
 # history_of INDEX: the tag of the newest epoch of a backend.
@@ -75,6 +75,7 @@ subtest cache-lost-as-a-backend-drops sequence cache-lost
 subtest slot-reused sequence slot-reused
 subtest chunk-freed-while-a-backend-was-out sequence freed-while-out
 subtest rows-discarded sequence discarded-rows
+subtest discard-is-cut-in-a-row sequence discard-is-cut
 subtest backends-return-in-turn sequence in-turn
 subtest split-brain-is-the-operators split_brain
 finish

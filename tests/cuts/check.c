@@ -437,6 +437,7 @@ void check_cut(struct recording *r, u64 at, const struct check *check, struct ra
 		if (check->scrub)
 			scrub();
 	}
+	no_csum_errors("at the end");
 	stop(r);
 	check_counts.cuts++;
 	if (check->again)

@@ -15,8 +15,7 @@
  * on: only rows that were overwritten whole may lose blocks; full: none. --keep:
  * where copies of the disks go, as the cut left them after which a check failed.
  *
- * With --sequence (sequence.c) there is no load; --each instants at the same
- * distance are tried of it. Else half of the instants are those before and after a flush, the others are any.
+ * With --sequence (sequence.c) there is no load, and the power goes all over it.
  * The seed determines requests, instants, and what of the unflushed writes is
  * there; how the requests meet in time it does not.
  */
@@ -55,28 +54,32 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Instants of the recording, in order. */
+/*
+ * Instants of the recording, in order: half of them near certain events, before or
+ * behind, where there are such: flushes, or in a short sequence the records of the
+ * ring. The others are any; in a short sequence at the same distance.
+ */
 static unsigned int choose(u64 *instants, unsigned int most)
 {
-	u64 events, first = recorder_info().first, *flushes, nr = 0, i;
+	u64 events, first = recorder_info().first, *near, nr = 0, i;
+	u64 length = recording.end - recording.begin;
 	char *kinds = recorder_kinds(&events);
 	unsigned int n = 0;
 
-	for (i = 0; sequence && i < most; i++)
-		instants[n++] = recording.begin + (recording.end - recording.begin) * i / most;
-	flushes = calloc(events + 1, sizeof(u64));
-	if (!flushes)
+	near = calloc(events + 1, sizeof(u64));
+	if (!near)
 		fail("no memory");
 	for (i = recording.begin - first; i < events; i++)
-		if (kinds[i] == 'f' || kinds[i] == 'F')
-			flushes[nr++] = first + i;
-	for (i = 0; nr && i < most / 2 && n < most; i++)
-		instants[n++] = flushes[random_below(&numbers, nr)] + random_below(&numbers, 2);
-	while (n < most)
-		instants[n++] = recording.begin +
-				random_below(&numbers, recording.end - recording.begin + 1);
+		if (strchr(sequence ? "aA" : "fF", kinds[i]))
+			near[nr++] = first + i;
+	for (i = 0; nr && i < most / 2; i++)
+		instants[n++] = near[sequence ? i * nr / (most / 2) : random_below(&numbers, nr)] +
+				random_below(&numbers, 2);
+	for (i = 0; n < most; i++)
+		instants[n++] = recording.begin + (sequence ? length * i / (most - most / 2) :
+						   random_below(&numbers, length + 1));
 	qsort(instants, n, sizeof(u64), compare);
-	free(flushes);
+	free(near);
 	free(kinds);
 	return n;
 }
@@ -109,7 +112,7 @@ static void try_cut(u64 at)
 	struct check check = { .seed = random_next(&numbers), .hole = hole };
 
 	check.scrub = random_percent(&numbers, 30);
-	check.lose = random_percent(&numbers, 30);
+	check.lose = sequence || random_percent(&numbers, 30);
 	check.readmit = random_percent(&numbers, 15);
 	if (random_percent(&numbers, 30))
 		check.again = 1 + random_below(&numbers, 3);

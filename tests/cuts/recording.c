@@ -126,11 +126,16 @@ void recording_flush(void)
 	flush("v0", &load_volumes[0].model, load_volumes[0].fd);
 }
 
-void recording_checkpoint(void)
+void recording_cut_from_here(struct recording *r)
 {
-	guard_stage(2, "a checkpoint");
-	if (pool_message(NULL, 0, "checkpoint"))
-		fail("checkpoint is refused");
+	r->begin = now();
+}
+
+void recording_message(const char *message)
+{
+	guard_stage(2, "message %s", message);
+	if (pool_message(NULL, 0, "%s", message))
+		fail("message %s is refused", message);
 }
 
 void recording_side_create(struct recording *r, struct random *numbers)
@@ -279,7 +284,7 @@ static void go_on(struct recording *r, struct random *numbers, const char *words
 	switch (random_below(numbers, 6)) {
 	case 0:
 		if (strstr(words, "ckpt"))
-			recording_checkpoint();
+			recording_message("checkpoint");
 		break;
 	case 1:
 	case 2:

@@ -69,7 +69,10 @@ void recording_free(struct recording *r);
 /* A recording by hand: begin, what happens, end. */
 void recording_begin(struct recording *r, struct random *numbers);
 void recording_end(struct recording *r);
-void recording_checkpoint(void);
+/* What was before leads to this, and is not cut. */
+void recording_cut_from_here(struct recording *r);
+/* A message to the pool. */
+void recording_message(const char *message);
 /* Take a backend out: tell the pool, or have its disk fail all I/O. */
 struct outage *recording_lose(struct recording *r, unsigned int backend, bool broken);
 void recording_return(struct outage *o);

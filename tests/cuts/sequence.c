@@ -11,7 +11,8 @@
 #include "guard.h"
 #include "sequence.h"
 
-static u32 row;		/* sectors */
+static u32 block;	/* sectors, as all here */
+static u32 row;
 static u32 chunk;
 
 /* The start of row @n of chunk @c. */
@@ -54,10 +55,10 @@ static void checkpoint(struct recording *r, struct random *numbers)
 	load_begin();
 	for (i = 0; i < 4; i++) {
 		usleep(2000);
-		recording_checkpoint();
+		recording_message("checkpoint");
 	}
 	load_end(0);
-	recording_checkpoint();
+	recording_message("checkpoint");
 }
 
 /* A leg is filled while its chunks are written to. */
@@ -78,20 +79,34 @@ static void resync(struct recording *r, struct random *numbers)
 	recording_flush();
 }
 
-/* A row that is discarded, not yet recorded so, as a leg is filled; and written again. */
+/*
+ * Rows that are discarded, not yet recorded so, as a leg is filled; and written again.
+ * Of three chunks, for some have their lowest leg there.
+ */
 static void discard_in_resync(struct recording *r, struct random *numbers)
 {
 	struct outage *o;
+	unsigned int c, i;
 
-	recording_write(at(0, 0), 16 * row);
+	for (c = 0; c < 3; c++)
+		recording_write(at(c, 0), 16 * row);
 	recording_flush();
 	o = recording_lose(r, 1, false);
-	recording_write(at(0, 0), 16 * row);
+	for (c = 0; c < 3; c++)
+		recording_write(at(c, 0), 16 * row);
 	recording_flush();
-	recording_discard(at(0, 4), 4 * row);
+	recording_message("resync stop");
 	recording_return(o);
+	/* Nothing else is going to flush. */
+	recording_message("checkpoint");
+	for (c = 0; c < 3; c++)
+		recording_discard(at(c, 4), 8 * row);
+	recording_message("resync start");
 	recording_wait_whole(r);
-	recording_write(at(0, 5), row);
+	recording_cut_from_here(r);
+	for (i = 4; i < 12; i++)
+		for (c = 0; c < 3; c++)
+			recording_write(at(c, i), row);
 	recording_flush();
 }
 
@@ -123,7 +138,7 @@ static void ring_member(struct recording *r, struct random *numbers)
 		recording_flush();
 		recording_return(o);
 		recording_wait_whole(r);
-		recording_checkpoint();
+		recording_message("checkpoint");
 		recording_write(at(1, i), row);
 	}
 	recording_flush();
@@ -195,6 +210,24 @@ static void discarded_rows(struct recording *r, struct random *numbers)
 	recording_flush();
 }
 
+/*
+ * The records of a discard are cut in the middle of a row: with holes in each row it
+ * has some of them, and all are some blocks of the ring.
+ */
+static void discard_is_cut(struct recording *r, struct random *numbers)
+{
+	unsigned int i;
+
+	for (i = 0; i < 80; i++) {
+		recording_write(at(0, i), block);
+		recording_write(at(0, i) + row / 2, block);
+	}
+	recording_flush();
+	recording_cut_from_here(r);
+	recording_discard(at(0, 0), 80 * row);
+	recording_flush();
+}
+
 /* Backends go one after another and return, each with newer chunks than others. */
 static void in_turn(struct recording *r, struct random *numbers)
 {
@@ -238,6 +271,7 @@ static const struct {
 	{ "slot-reused", slot_reused },
 	{ "freed-while-out", freed_while_out },
 	{ "discarded-rows", discarded_rows },
+	{ "discard-is-cut", discard_is_cut },
 	{ "in-turn", in_turn },
 };
 
@@ -246,7 +280,8 @@ void sequence_make(struct recording *r, struct random *numbers, const char *name
 	const struct policy *p = &r->policies[0];
 	unsigned int i;
 
-	row = p->k * (p->block / SECTOR_BYTES);
+	block = p->block / SECTOR_BYTES;
+	row = p->k * block;
 	chunk = p->k << 11;	/* of an extent of 1 MiB each */
 	for (i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
 		if (strcmp(sequences[i].name, name))

@@ -242,6 +242,11 @@ static bool durable(const struct log *log, const struct written *w, u64 at)
 	return w->fated >= at && w->completed < at && (w->fua || w->completed < log->covered);
 }
 
+static void store_sector(struct disk *d, unsigned int l, const struct written *w, u32 i)
+{
+	store(d, l, w->sector + i, 1, w->data ? w->data + i * SECTOR_SIZE : NULL);
+}
+
 /* Some sectors of a write: its start, its end, or any of them. */
 static void store_torn(struct disk *d, unsigned int l, const struct written *w, u64 seed)
 {
@@ -252,21 +257,29 @@ static void store_torn(struct disk *d, unsigned int l, const struct written *w, 
 		bool there = style == 0 ? i >= cut : style == 1 ? mix(seed + 2 + i) % 2 : i < cut;
 
 		if (there)
-			store(d, l, w->sector + i, 1, w->data ? w->data + i * SECTOR_SIZE : NULL);
+			store_sector(d, l, w, i);
 	}
 }
 
 /*
  * What a loss of power leaves of a write that is not durable. Each has a mood:
- * everything is there, nothing is, or of each disk a share of its own; and how much
- * is torn.
+ * everything is there, nothing is; what completed is, and of the rest the first
+ * part, the same of all; or of each disk a share of its own, and some of it torn.
  */
-static void leave(struct disk *d, unsigned int l, const struct written *w, u64 seed)
+static void leave(struct disk *d, unsigned int l, const struct written *w, u64 at, u64 seed)
 {
 	static const u8 shares[] = { 0, 10, 50, 50, 90, 100 };
 	unsigned int mood = mix(seed) % 8, torn = mix(seed + 1) % 3 * 15, share;
 	u64 chance = mix(seed ^ mix(w->issued));
+	u32 i;
 
+	if (mood >= 6) {
+		u32 nr = w->completed < at ? w->nr : mix(seed + 1) % (w->nr + 1);
+
+		for (i = 0; i < nr; i++)
+			store_sector(d, l, w, i);
+		return;
+	}
 	share = mood == 0 ? 0 : mood == 1 ? 100 :
 		shares[mix(seed + 2 + (mood == 2 ? 0 : d->index)) % ARRAY_SIZE(shares)];
 	if (chance % 100 >= share)
@@ -288,7 +301,7 @@ static void store_decided(struct disk *d, unsigned int l, const struct written *
 	if (durable(&d->log[level], w, at))
 		store(d, l, w->sector, w->nr, w->data);
 	else
-		leave(d, l, w, w->fate);
+		leave(d, l, w, w->fated, w->fate);
 }
 
 /* Flushes that completed before @at, and the head of the log that is decided. */
@@ -325,7 +338,7 @@ static void leave_some(struct disk *d, u64 at, u64 seed)
 		if (decided(log, w, at))
 			store_decided(d, level + 1, w, at);
 		else
-			leave(d, level + 1, w, seed);
+			leave(d, level + 1, w, at, seed);
 	}
 }
 
@@ -353,7 +366,7 @@ static void lose_power(struct disk *d, u64 now)
 			w->fated = now;
 			w->fate = mix(now);
 		}
-		leave(d, level + 1, w, w->fate);
+		leave(d, level + 1, w, w->fated, w->fate);
 	}
 	log->covered = covered;
 }
