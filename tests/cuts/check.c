@@ -40,7 +40,7 @@ struct found {
 static struct found founds[RECORDING_VOLUMES];
 static u8 *buffer;
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void make_room(const struct recording *r)
 {
@@ -183,7 +183,7 @@ static void same_all(const struct recording *r, const char *when)
 			same(&r->volumes[i], &founds[i], when);
 }
 
-/* --- starting ---------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static void stop(const struct recording *r)
 {
@@ -282,7 +282,7 @@ static unsigned int missing(const struct recording *r, u64 at, u64 absent)
 	return __builtin_popcountll(maybe);
 }
 
-/* --- checks ------------------------------------------------------------------------------------ */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 static void no_csum_errors(const char *when)
 {
@@ -356,7 +356,7 @@ static void readmit_all(const struct recording *r)
 	same_all(r, "after resync");
 }
 
-/* --- the power goes once more ------------------------------------------------------------------ */
+/* --- the power goes once more ----------------------------------------------------------------- */
 
 /*
  * @level: of the first recovery, which is recorded. Before @settled it may be cut in

@@ -74,7 +74,7 @@ static void create(struct recording *r)
 	load_use(load_volumes, r->nr_policies);
 }
 
-/* --- one thing after another ------------------------------------------------------------------- */
+/* --- one thing after another ------------------------------------------------------------------ */
 
 static void write_to(const char *name, struct model *m, int fd, u32 first, u32 nr)
 {
@@ -243,7 +243,7 @@ void recording_return(struct outage *o)
 	mapped_readd(o->backend);
 }
 
-/* --- all at the same time ---------------------------------------------------------------------- */
+/* --- all at the same time --------------------------------------------------------------------- */
 
 static void side_volume(struct recording *r, struct random *numbers)
 {
