@@ -57,11 +57,11 @@ static const struct qbd_replay_place *place_of(const struct qbd_replay *replay, 
 }
 
 /* How far down from @last the blocks are there and their LSNs follow each other. */
-static u64 run_start(const struct qbd_replay *replay, u64 last, u64 stop)
+static u64 run_start(const struct qbd_replay *replay, u64 last)
 {
 	const struct qbd_replay_place *p = place_of(replay, last), *before;
 
-	while (p->number > stop) {
+	while (p->number > replay->first_block) {
 		before = place_of(replay, p->number - 1);
 		if (!before || before->first_lsn + before->nr_records != p->first_lsn)
 			break;
@@ -81,7 +81,7 @@ int qbd_replay_find(struct qbd_replay *replay)
 {
 	const struct qbd_replay_place *best = NULL, *p;
 	u64 acknowledged = replay->first_block;	/* all blocks before this one were */
-	u64 highest = 0, number;
+	u64 highest = 0, number, start = ~0ull;
 	bool any = false;
 	u32 i;
 
@@ -104,7 +104,12 @@ int qbd_replay_find(struct qbd_replay *replay)
 		if (highest - number >= replay->ring_blocks)
 			break;
 		p = place_of(replay, number);
-		if (p && run_start(replay, number, p->tail) == p->tail)
+		if (!p)
+			continue;
+		/* All blocks of a run have one start: it is walked once. */
+		if (number < start)
+			start = run_start(replay, number);
+		if (start <= p->tail)
 			best = p;
 	}
 	if (!best)

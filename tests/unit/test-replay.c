@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <unistd.h>
 
 #include "replay.h"
 #include "words.h"
@@ -439,6 +440,27 @@ static void test_random_damage(void **state)
 	}
 }
 
+/* A hostile ring: every block claims the whole log, and the oldest is not there. */
+static void test_gap_below_a_long_log(void **state)
+{
+	const u32 blocks = QBD_MAX_RING_BLOCKS;
+	struct qbd_replay_place *many = calloc(blocks, sizeof(*many));
+	u32 i;
+
+	assert_non_null(many);
+	for (i = 1; i < blocks; i++)
+		many[i] = (struct qbd_replay_place){
+			.number = i, .first_lsn = i, .nr_records = 1, .there = true,
+		};
+	replay.ring_blocks = blocks;
+	replay.places = many;
+	/* Block by block down from each of them would take an hour. */
+	alarm(30);
+	assert_int_equal(qbd_replay_find(&replay), -EUCLEAN);
+	alarm(0);
+	free(many);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,6 +476,7 @@ int main(void)
 		cmocka_unit_test_setup(test_wrap, setup),
 		cmocka_unit_test_setup(test_strangers, setup),
 		cmocka_unit_test_setup(test_impossible_numbers, setup),
+		cmocka_unit_test_setup(test_gap_below_a_long_log, setup),
 		cmocka_unit_test_setup(test_changed_block, setup),
 		cmocka_unit_test_setup(test_walk_can_be_ended, setup),
 		cmocka_unit_test_setup(test_random_crashes, setup),
