@@ -306,12 +306,17 @@ int qbd_volume_create(struct qbd_pool *pool, struct qbd_volume_entry *entry, con
 	if (index == nr_volumes(pool) || layer_index == nr_layers(pool))
 		goto out;
 
+	counter = layer_at(pool, 0);
+	entry->number = max(counter.number, 1u);
+	*error = "The layer table's next number is in use, or the last one";
+	err = -EUCLEAN;
+	if (entry->number == U32_MAX || xa_load(&pool->layers, entry->number))
+		goto out;
+
 	*error = "Cannot put the ring on enough backends";
 	err = qbd_ring_extend(pool, max_t(unsigned int, qbd_pool_max_m(pool), entry->policy.m));
 	if (err)
 		goto out;
-	counter = layer_at(pool, 0);
-	entry->number = max(counter.number, 1u);
 	entry->top_layer = entry->number;
 	entry->state = QBD_LIVE;
 	counter.number = entry->number + 1;

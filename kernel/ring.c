@@ -566,8 +566,11 @@ static void ring_work(struct work_struct *work)
 		spin_unlock(&ring->lock);
 		wake_up_all(&ring->wait);
 
-		if (WARN_ON_ONCE(first + batch->nr_blocks - ring->durable_tail > ring->capacity))
+		/* Only after a log that is longer than any that we write. */
+		if (first + batch->nr_blocks - ring->durable_tail > ring->capacity) {
+			DMERR("%s: the ring is full", pool->members.pool_name);
 			err = -ENOSPC;
+		}
 		if (!err) {
 			qbd_batch_seal(pool, batch, pool->members.ring_generation, first, tail);
 			err = batch_write(pool, batch, first);
