@@ -97,7 +97,8 @@ test-mutations: ## does each broken promise fail its test? MUTATIONS="name..." s
 	tests/mutations/run $(MUTATIONS)
 
 # Seven runs share the time.
-soak: ## power cuts with new seeds, for MINUTES=n (10)
+soak: ## fuzzing, 10 million runs; and power cuts with new seeds, for MINUTES=n (10)
+	QBD_SOAK_SECONDS=$$(($(or $(MINUTES),10) * 60)) tests/run --lane host --jobs 1 fuzz
 	QBD_SOAK_SECONDS=$$(($(or $(MINUTES),10) * 60)) tests/run --lane uml-fast --jobs 1 'power-cut*'
 
 model: ## check the protocol's models

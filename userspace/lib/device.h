@@ -11,7 +11,9 @@
 #include <qbd/format.h>
 #include <sys/types.h>
 
+#ifndef DEVICE_CHUNK
 #define DEVICE_CHUNK 1048576u /* bytes of one large read or write */
+#endif
 
 struct qbd_device {
 	char *path;

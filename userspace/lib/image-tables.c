@@ -238,9 +238,8 @@ static void slot_page(void *context, const void *page, const struct qbd_page_id 
 			qbd_slot_get(page, i, &entry);
 		else
 			memset(&entry, 0, sizeof(entry));
-		o = &s->image->overrides[s->next];
-		if (s->next < s->image->nr_overrides && o->leg.backend == s->backend &&
-		    o->leg.slot == slot) {
+		o = s->next < s->image->nr_overrides ? &s->image->overrides[s->next] : NULL;
+		if (o && o->leg.backend == s->backend && o->leg.slot == slot) {
 			if (!page || o->lsn > id->lsn)
 				entry = o->leg.entry;
 			s->next++;

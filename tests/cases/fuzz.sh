@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The codecs, the ring's replay, histories and the offline reader of images take whatever is on a
+# disk: libFuzzer, with address and undefined-behaviour sanitizers, first over the corpus, then a
+# fixed number of runs from a fixed seed (QBD_SEED). In a soak 10 million and more, from a new seed.
+# Lanes: host
+# Timeout: 600
+# shellcheck source=../lib/test.sh
+. "$(dirname "$0")/../lib/test.sh"
+
+programs=$(realpath -m "$ROOT/${BUILD:-build}")/fuzz
+export ASAN_OPTIONS=quarantine_size_mb=4
+
+# fuzz NAME RUNS SOAK: that many runs, or in a soak that many thousands.
+fuzz() {
+	local name=$1 runs=$2 seed=${QBD_SEED:-1} corpus=$ROOT/tests/fuzz/corpus/$1
+	if ! command -v clang >/dev/null; then
+		skip "clang is missing: see tests/install-deps"
+	fi
+	make -s -C "$ROOT/tests/fuzz" O="$programs" "$programs/fuzz-$name"
+	if [ "${QBD_SOAK_SECONDS:-0}" -gt 0 ]; then
+		runs=${3}000
+		seed=${QBD_SEED:-$((RANDOM * 32768 + RANDOM + 1))}
+	fi
+	mkdir "$WORK/$name"
+	echo "seed $seed"
+	# The first folder is where new inputs go. What makes it fail is printed, in base64, too.
+	nice -n 10 "$programs/fuzz-$name" -seed="$seed" -runs="$runs" -max_len=256 -timeout=20 \
+		-print_final_stats=1 -artifact_prefix="$WORK/$name/" "$WORK/$name" "$corpus" \
+		2>"$WORK/$name.log" || { tail -n 60 "$WORK/$name.log"; fail "see above"; }
+	grep -E 'DONE|average_exec' "$WORK/$name.log"
+}
+
+subtest history fuzz history 100000 3000
+subtest super fuzz super 25000 500
+subtest page fuzz page 150000 4500
+subtest ring fuzz ring 80000 2500
+subtest image fuzz image 3000 100
+finish
