@@ -37,9 +37,10 @@ struct words {
 
 static_assert(sizeof(struct words) == 16 + EPOCHS * 20 + BACKENDS * 8, "as the mutator is told");
 
-__attribute__((constructor(200))) static void make_base(void)
+int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	tiny_plan(base, BACKENDS, 24ull << 20);
+	return 0;
 }
 
 static void words_default(struct words *w, u32 index)

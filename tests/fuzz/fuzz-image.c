@@ -103,7 +103,7 @@ static void put_ring(unsigned int i)
 	}
 }
 
-__attribute__((constructor(200))) static void make_pool(void)
+int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	unsigned int i;
 
@@ -124,6 +124,7 @@ __attribute__((constructor(200))) static void make_pool(void)
 		pristine[i] = malloc(supers[i].geometry.data_start);
 		memcpy(pristine[i], disk[i], supers[i].geometry.data_start);
 	}
+	return 0;
 }
 
 static void look(void)

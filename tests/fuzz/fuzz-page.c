@@ -40,7 +40,7 @@ static void fill(u32 type, void *payload, u64 place)
 	}
 }
 
-__attribute__((constructor(200))) static void make_base(void)
+int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	struct qbd_page_id id = { .number = 3 };
 	u32 type, place;
@@ -56,6 +56,7 @@ __attribute__((constructor(200))) static void make_base(void)
 			fill(type, raw + QBD_PAGE_SIZE - QBD_PAGE_PAYLOAD, place);
 			qbd_page_seal(raw, uuid, &id);
 		}
+	return 0;
 }
 
 static void check_policy(const struct qbd_policy *p)

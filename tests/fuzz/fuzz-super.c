@@ -14,7 +14,7 @@ const unsigned int fuzz_bytes = 1280 + 8 * sizeof(struct qbd_member_disk);
 
 static u8 base[2 * QBD_SUPER_SIZE], both[2 * QBD_SUPER_SIZE], again[QBD_SUPER_SIZE];
 
-__attribute__((constructor(200))) static void make_base(void)
+int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	struct qbd_super supers[BACKENDS];
 
@@ -25,10 +25,12 @@ __attribute__((constructor(200))) static void make_base(void)
 	supers[2].pool.epochs[0] = (struct qbd_epoch){ .number = 3, .tag = 8, .in = 0x0f };
 	supers[2].pool.members[4].state = QBD_MEMBER_OUT;
 	supers[2].pool.members[5].state = QBD_MEMBER_OUT;
+	supers[2].pool.journal = QBD_JOURNAL_ON;
 	supers[2].seq = 4;
 	qbd_super_encode(&supers[2], base);
 	supers[2].seq = 5;
 	qbd_super_encode(&supers[2], base + QBD_SUPER_SIZE);
+	return 0;
 }
 
 static void check_geometry(const struct qbd_super *s, u64 bytes)

@@ -19,6 +19,8 @@ struct input {
 	unsigned int nr;
 };
 
+/* Called once, when all constructors were: those of crc32c are needed. */
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 size_t LLVMFuzzerCustomMutator(u8 *data, size_t size, size_t max, unsigned int seed);
 
