@@ -96,10 +96,11 @@ test-dkms: ## an installation by DKMS for both stock kernels, into a folder of i
 test-mutations: ## does each broken promise fail its test? MUTATIONS="name..." selects
 	tests/mutations/run $(MUTATIONS)
 
-# Seven runs share the time.
+# Each of the files of power cuts goes on for its share of the time.
 soak: ## fuzzing, 10 million runs; and power cuts with new seeds, for MINUTES=n (10)
 	QBD_SOAK_SECONDS=$$(($(or $(MINUTES),10) * 60)) tests/run --lane host --jobs 1 fuzz
-	QBD_SOAK_SECONDS=$$(($(or $(MINUTES),10) * 60)) tests/run --lane uml-fast --jobs 1 'power-cut*'
+	QBD_SOAK_SECONDS=$$(($(or $(MINUTES),10) * 60 / $(words $(wildcard tests/cases/power-cut*.sh)))) \
+		tests/run --lane uml-fast --jobs 1 'power-cut*'
 
 model: ## check the protocol's models
 	$(MAKE) -C tests/model

@@ -381,7 +381,11 @@ static void cut_again(struct recording *r, u64 at, u64 settled, const struct che
 			    (unsigned long long)second, (unsigned long long)info.first,
 			    (unsigned long long)settled, (unsigned long long)end);
 		recorder_crash(second, random_next(numbers));
-		start(r, check->absent);
+		if (check->absent_again && second < settled)
+			for (i = 0; i < r->nr_volumes; i++)
+				model_crash(&r->volumes[i].at, r->volumes[i].policy->ec ?
+					    check->hole : LOSE_NONE);
+		start(r, check->absent | check->absent_again);
 		open_volumes(r, at);
 		for (i = 0; i < r->nr_volumes; i++) {
 			if (!founds[i].there)

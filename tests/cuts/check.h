@@ -8,6 +8,7 @@
 struct check {
 	u64 seed;		/* of the cut */
 	u64 absent;		/* disks that are lost with the power */
+	u64 absent_again;	/* and those that are lost when it goes again */
 	bool scrub;		/* and look at every checksum and all parity */
 	bool lose;		/* and read without as many backends as may be lost */
 	bool readmit;		/* and let in again who is out or was absent */

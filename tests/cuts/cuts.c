@@ -84,20 +84,22 @@ static unsigned int choose(u64 *instants, unsigned int most)
 	return n;
 }
 
-/* Backends that the power cut takes with it; a majority is left. */
-static u64 some_absent(unsigned int most)
+/* Backends that a power cut takes with it besides those that are out; a majority is left. */
+static u64 some_absent(u64 out)
 {
-	unsigned int n;
+	unsigned int gone = __builtin_popcountll(out), most = 0, n;
 	u64 set = 0;
 
-	if (most > (recording.nr_disks - 1) / 2)
-		most = (recording.nr_disks - 1) / 2;
+	if (gone < recording.tolerance)
+		most = recording.tolerance - gone;
+	if (most > (recording.nr_disks - gone - 1) / 2)
+		most = (recording.nr_disks - gone - 1) / 2;
 	n = random_below(&numbers, most + 1);
 	while (n) {
 		u64 bit = 1ull << random_below(&numbers, recording.nr_disks);
 
-		n -= !(set & bit);
-		set |= bit;
+		n -= !((set | out) & bit);
+		set |= bit & ~out;
 	}
 	return set;
 }
@@ -110,21 +112,22 @@ static void keep_disks(void)
 static void try_cut(u64 at)
 {
 	struct check check = { .seed = random_next(&numbers), .hole = hole };
+	unsigned int i;
+	u64 out = 0;
 
 	check.scrub = random_percent(&numbers, 30);
 	check.lose = sequence || random_percent(&numbers, 30);
 	check.readmit = random_percent(&numbers, 15);
 	if (random_percent(&numbers, 30))
 		check.again = 1 + random_below(&numbers, 3);
-	if (losses) {
-		unsigned int i, out = 0;
-
-		for (i = 0; i < recording.nr_outages; i++)
-			out += recording.outages[i].fail_began <= at &&
-			       recording.outages[i].whole > at;
-		if (out < recording.tolerance)
-			check.absent = some_absent(recording.tolerance - out);
-	}
+	for (i = 0; i < recording.nr_outages; i++)
+		if (recording.outages[i].fail_began <= at && recording.outages[i].whole > at)
+			out |= 1ull << recording.outages[i].backend;
+	if (losses)
+		check.absent = some_absent(out);
+	/* Who is lost on purpose after the first cut is out at the second. */
+	if (losses && !check.lose)
+		check.absent_again = some_absent(out | check.absent);
 	check_cut(&recording, at, &check, &numbers);
 }
 
