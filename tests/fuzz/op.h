@@ -4,8 +4,7 @@
  *
  * Nothing here is fuzzed as raw bytes: a checksum would end nearly all of that at the
  * first line. An input is a list of changes to something valid, which is given its
- * checksums again after them. So inputs are small, most reach past the checksum, and
- * the same changes work on a buffer here and on disks that the kernel then reads.
+ * checksums again after them. So inputs are small, and most reach past the checksum.
  */
 #ifndef FUZZ_OP_H
 #define FUZZ_OP_H
