@@ -429,15 +429,24 @@ static void destage_work(struct work_struct *work)
 					     journal.work);
 	struct qbd_journal *j = &pool->journal;
 	struct qbd_journal_row *jr;
-	bool any = true, flushed = false;
+	bool any = true, flushed = false, again;
 	u64 last;
 
 	spin_lock(&j->lock);
 	last = j->seq;
-	list_for_each_entry(jr, &j->rows, list)
-		jr->stuck = false;
+	/* Now and then: those who wait for room ask for it all the time. */
+	again = time_after_eq(jiffies, j->retry);
+	list_for_each_entry(jr, &j->rows, list) {
+		/* Nothing can be flushed any more: nor destaged, before the next start. */
+		if (READ_ONCE(pool->flush_error))
+			jr->stuck = true;
+		else if (again)
+			jr->stuck = false;
+	}
+	if (again)
+		j->retry = jiffies + HZ;
 	spin_unlock(&j->lock);
-	while (any && READ_ONCE(pool->mode) == QBD_RW) {
+	while (any && READ_ONCE(pool->mode) == QBD_RW && !READ_ONCE(pool->flush_error)) {
 		unsigned int nr;
 
 		/* Each chunk that is destaged is named: its stamps have to fit. */
@@ -535,6 +544,7 @@ int qbd_destage_all(struct qbd_pool *pool)
 int qbd_destage_init(struct qbd_pool *pool)
 {
 	INIT_DELAYED_WORK(&pool->journal.work, destage_work);
+	pool->journal.retry = jiffies;
 	pool->journal.destages = kcalloc(BATCH, sizeof(struct qbd_destage), GFP_KERNEL);
 	return pool->journal.destages ? 0 : -ENOMEM;
 }

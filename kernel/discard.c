@@ -58,8 +58,8 @@ static int discard_rows(struct qbd_chunk *chunk, u32 first, u32 last)
 	struct qbd_layer *layer = chunk->layer;
 	u32 from = first * layer->units, to = (last + 1) * layer->units - 1, unit;
 	struct qbd_row_lock lock;
+	int err, destage_err = 0;
 	bool journaled;
-	int err;
 
 again:
 	err = qbd_ring_admit(layer->pool);
@@ -71,9 +71,10 @@ again:
 	spin_unlock_irq(&chunk->lock);
 	if (journaled) {
 		qbd_chunk_unlock(chunk, &lock);
-		err = qbd_destage_all(layer->pool);
-		if (err)
-			return err;
+		if (destage_err)
+			return destage_err;
+		/* That of other rows may fail. */
+		destage_err = qbd_destage_all(layer->pool);
 		goto again;
 	}
 	/* Made by nobody meanwhile, or freed: zeros already. */

@@ -391,6 +391,7 @@ struct qbd_journal {
 	u32 nr_pages;
 	u32 max_pages;
 	u32 batch;
+	unsigned long retry;	/* of what is stuck: not before */
 	struct mutex space_mutex;	/* one waits for pages at a time */
 	mempool_t pages;
 	mempool_t row_pool;

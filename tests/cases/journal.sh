@@ -131,6 +131,9 @@ survives_a_crash() {
 	change 500 5
 	change 1023 1
 	cut
+	# The tools, too, read such a ring.
+	qbd verify "${below[@]}" | grep -q 'p: whole' || fail "verify of a pool with a journal"
+	qbd examine "${below[0]}" --ring | grep -q '^[0-9]* journal layer' || fail "no record of the journal"
 	qbd pool start p
 	[ "$(pool_status lost)" = 0 ] || fail "blocks are lost"
 	same "$WORK/a"
