@@ -242,8 +242,11 @@ newest_wins() {
 	cut_pool 6 --journal on
 	volume ec=4+2 32M
 	filled 4
+	# The range is active: whole rows could go straight.
+	change 8 4
 	change 1 1
 	change 0 4
+	same "$WORK/a"
 	change 41 1
 	wait_until 20 rows_are 0
 	change 40 4
