@@ -207,7 +207,7 @@ void model_crash(struct model *m, enum model_losses losses)
 {
 	u32 i, row, first, end;
 
-	memset(m->may_be_lost, 0, m->nr_sectors / m->row_sectors + 1);
+	memset(m->may_be_lost, losses == LOSE_ANY, m->nr_sectors / m->row_sectors + 1);
 	for (i = 0; i < m->nr_log && losses; i++) {
 		const struct log_entry *e = &m->log[i];
 

@@ -111,9 +111,9 @@ void model_follow(struct model *m, const struct model *other, u64 until);
 /*
  * A crash: from now on the log tells what may be found, and whether blocks may be
  * lost: none; in every row that was being written; in those alone that one write
- * wholly covers.
+ * wholly covers; in any row.
  */
-enum model_losses { LOSE_NONE, LOSE_ROWS, LOSE_WHOLE_ROWS };
+enum model_losses { LOSE_NONE, LOSE_ROWS, LOSE_WHOLE_ROWS, LOSE_ANY };
 void model_crash(struct model *m, enum model_losses losses);
 /* What may be found in a sector: is it this? Returns the value, or VALUE_LOST: none. */
 u32 model_find(const struct model *m, u32 sector, const void *data);

@@ -406,11 +406,13 @@ static u64 find(bool may_lose, bool unsettled)
 	/* The write hole. A journal leaves rows that were written wholly, or none. */
 	enum model_losses hole = !journal || !strcmp(journal, "off") ? LOSE_ROWS :
 				 !strcmp(journal, "full") ? LOSE_NONE : LOSE_WHOLE_ROWS;
+	/* Rows that were on their way from the journal to their place cannot be settled, too. */
+	enum model_losses now = hole == LOSE_ROWS ? LOSE_ROWS : LOSE_ANY;
 	unsigned int i;
 
 	for (i = 0; i < nr_volumes; i++) {
 		model_note(&volumes[i].model, "finding", 0, 0, 0);
-		model_crash(&volumes[i].model, unsettled ? LOSE_ROWS :
+		model_crash(&volumes[i].model, unsettled ? now :
 					       may_lose && policies[i].ec ? hole : LOSE_NONE);
 	}
 	guard_stage(4, "finding what is there");
