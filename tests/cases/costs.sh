@@ -195,7 +195,7 @@ group_commit() {
 	for i in 0 1 2; do
 		loop_disk "d$i" 128
 		devs+=("$REPLY")
-		dmsetup create "slow$i" --table "0 $((128 << 11)) delay $REPLY 0 0 $REPLY 0 50"
+		dmsetup create "slow$i" --table "0 $((128 << 11)) delay $REPLY 0 0 $REPLY 0 200"
 		slow+=("/dev/mapper/slow$i")
 	done
 	qbd pool create p "${slow[@]}" --extent-size 1M
@@ -215,7 +215,7 @@ group_commit() {
 	assert_eq "$(pool_status chunks)" $chunks chunks
 	sum "${flushes[@]}"
 	assert_ge "$REPLY" "$members" "ring writes of $chunks new chunks"
-	assert_le "$REPLY" $((chunks / 4 * members)) \
+	assert_le "$REPLY" $((chunks / 2 * members)) \
 		"ring writes of $chunks new chunks, on $members members"
 }
 
