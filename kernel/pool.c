@@ -167,7 +167,8 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	if (!pool->super || !pool->next_members || !pool->csum_values ||
 	    !pool->table_payload || !pool->table_places || !pool->member_wq || !pool->stamp_wq ||
 	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
-	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq || qbd_pages_init(&pool->checkpoint_pages) ||
+	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
+	    qbd_pages_init(&pool->checkpoint_pages) ||
 	    bioset_init(&pool->bios, 256, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
 	    mempool_init_slab_pool(&pool->pendings, 64, pending_cache) ||
