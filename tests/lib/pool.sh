@@ -182,8 +182,8 @@ measure() {
 	local before after i try checkpoints
 	for try in 1 2 3 4 5 6 7 8; do
 		message checkpoint
-		$1
 		checkpoints=$(pool_status checkpoints)
+		$1
 		disk_counts before
 		$2
 		disk_counts after
