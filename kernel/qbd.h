@@ -717,8 +717,7 @@ int qbd_volume_remove(struct qbd_pool *pool, const char *name, const char **erro
 unsigned int qbd_pool_max_m(struct qbd_pool *pool);
 void qbd_free_deleted(struct work_struct *work);
 
-/* chunk.c */
-struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp);
+/* chunk-cache.c */
 struct qbd_chunk *qbd_chunk_find(struct qbd_layer *layer, u32 number);
 struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp);
 void qbd_chunk_put(struct qbd_chunk *chunk);
@@ -727,10 +726,15 @@ int qbd_chunks_init(struct qbd_pool *pool);
 void qbd_chunks_exit(struct qbd_pool *pool);
 void qbd_chunk_named(struct qbd_chunk *chunk, u64 lsn);
 void qbd_chunk_unnamed(struct qbd_chunk *chunk);
+
+/* row-lock.c */
 bool qbd_chunk_try_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 first,
 			u32 last);
 void qbd_chunk_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 first, u32 last);
 void qbd_chunk_unlock(struct qbd_chunk *chunk, struct qbd_row_lock *lock);
+
+/* chunk.c */
+struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp);
 u32 qbd_chunk_current(const struct qbd_chunk *chunk);
 u32 qbd_chunk_writable(const struct qbd_chunk *chunk);
 bool qbd_chunk_settled(const struct qbd_chunk *chunk);
@@ -743,21 +747,24 @@ int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last, bool ranges)
 int qbd_chunk_settle(struct qbd_chunk *chunk);
 int qbd_chunk_free(struct qbd_chunk *chunk);
 
-/* csum.c */
+/* csum-page.c */
 bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last);
+int qbd_csum_fresh(struct qbd_chunk *chunk);
+int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last);
+int qbd_csum_load_made(struct qbd_chunk *chunk);
+int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
+		    const __le32 *values);
+bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit);
+bool qbd_csum_check(struct qbd_chunk *chunk);
+void qbd_csum_drop(struct qbd_chunk *chunk);
+void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_pages *out);
+
+/* csum.c */
 u32 qbd_csum_get(const struct qbd_chunk *chunk, u32 unit);
 void qbd_csum_set(struct qbd_chunk *chunk, u32 unit, u32 value);
 void qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last);
 bool qbd_csum_try_reserve(struct qbd_chunk *chunk, u32 first, u32 last);
 void qbd_csum_unreserve(struct qbd_chunk *chunk, u32 first, u32 last);
-int qbd_csum_fresh(struct qbd_chunk *chunk);
-int qbd_csum_load_made(struct qbd_chunk *chunk);
-int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
-		    const __le32 *values);
-int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last);
-bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit);
-bool qbd_csum_check(struct qbd_chunk *chunk);
-void qbd_csum_drop(struct qbd_chunk *chunk);
 void qbd_csum_capture(struct qbd_chunk *chunk);
 u64 qbd_csum_append(struct qbd_chunk *chunk);
 u64 qbd_csum_append_units(struct qbd_chunk *chunk, u32 first, u32 last);
@@ -766,7 +773,6 @@ void qbd_csum_apply(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 		    const __le32 *values);
 bool qbd_csum_recorded(const struct qbd_chunk *chunk, u32 first, u32 last);
 bool qbd_csum_unwritten(struct qbd_chunk *chunk);
-void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_pages *out);
 bool qbd_csum_all_holes(struct qbd_chunk *chunk);
 u32 qbd_csum_block(const struct qbd_chunk *chunk, u64 gen, u32 row, u32 leg,
 		   struct page *const *pages);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The on-disk format, little-endian. Only this file and kernel/format.c know
- * bytes; everything else works on the host-order structs declared at the end.
+ * The on-disk format, little-endian. Only this file, kernel/format.c and record.c
+ * know bytes; everything else works on the host-order structs declared at the end.
  *
  * A backend, from its first byte:
  *
@@ -635,6 +635,7 @@ static inline u32 qbd_csum_finish(u32 crc)
 	return crc < QBD_CSUM_STATES ? crc + QBD_CSUM_STATES : crc;
 }
 
+/* kernel/record.c */
 void qbd_ring_block_seal(void *raw, const u8 *pool_uuid, const struct qbd_ring_block *b);
 int qbd_ring_block_check(const void *raw, const u8 *pool_uuid, struct qbd_ring_block *b);
 unsigned int qbd_record_encode(const struct qbd_record *record, void *out);

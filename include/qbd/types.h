@@ -2,8 +2,8 @@
 /*
  * The few kernel words that the code shared by kernel and userspace needs.
  *
- * Shared are format.c (codecs) and replay.c (the ring's contents); this is the
- * only place where they see on which side they are compiled.
+ * Shared are format.c and record.c (codecs), replay.c (the ring's contents) and
+ * history.c (epochs); this is the only place where they see on which side they are compiled.
  */
 #ifndef QBD_TYPES_H
 #define QBD_TYPES_H

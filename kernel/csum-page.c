@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The pages of a chunk's checksum table: reading the copies that the legs have,
+ * keeping one in memory, writing it to all.
+ *
+ * A page is read when it is first needed, from all current legs that hold it, and
+ * kept as long as the chunk is. The newest copy counts; of another gen than the
+ * chunk's they say that nothing was written, if all of them do. An invalid one
+ * never says that.
+ *
+ * A new chunk has all its pages in memory, all holes, and dirty: the checkpoint
+ * that lets go of its record writes them, so that a page that cannot be read is
+ * never taken for holes.
+ *
+ * Order of writes: a page holds recorded values only (csum.c), each copy goes to
+ * the place that is not its newest, and who has pages written flushes before they
+ * are written again. A crash leaves some copies older than others, or torn with
+ * their other place whole: the log has what they lack.
+ *
+ * Loading is under chunk->mutex, the rest under chunk->lock; copies[] belong to
+ * who holds checkpoint_mutex.
+ */
+#include <linux/slab.h>
+
+#include "qbd.h"
+
+#define COPY_NOWHERE	U64_MAX		/* of a new chunk: nothing of its gen is on disk */
+
+/**
+ * qbd_csum_loaded - are the pages of these units in memory
+ * @chunk: the chunk
+ * @first: the first unit
+ * @last: the last unit
+ *
+ * Context: chunk->lock or chunk->mutex.
+ */
+bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last)
+{
+	u32 p;
+
+	for (p = first / QBD_CSUMS_PER_PAGE; p <= last / QBD_CSUMS_PER_PAGE; p++)
+		if (!READ_ONCE(chunk->csums[p]))
+			return false;
+	return true;
+}
+
+static struct qbd_csum_page *page_new(struct qbd_pool *pool, gfp_t gfp)
+{
+	struct qbd_csum_page *page = kzalloc(sizeof(*page), gfp);
+
+	if (!page)
+		return NULL;
+	page->recorded = (__le32 *)get_zeroed_page(gfp);
+	if (!page->recorded) {
+		kfree(page);
+		return NULL;
+	}
+	atomic_long_inc(&pool->csum_pages);
+	return page;
+}
+
+static void page_free(struct qbd_pool *pool, struct qbd_csum_page *page)
+{
+	if (!page)
+		return;
+	atomic_long_dec(&pool->csum_pages);
+	free_page((unsigned long)page->recorded);
+	kfree(page);
+}
+
+/**
+ * qbd_csum_fresh - memory for the table of a chunk that is going to be made
+ * @chunk: the chunk
+ *
+ * Context: chunk->mutex; there is no map yet.
+ */
+int qbd_csum_fresh(struct qbd_chunk *chunk)
+{
+	u32 p, l;
+
+	for (p = 0; p < chunk->layer->csum_pages; p++) {
+		struct qbd_csum_page *page = chunk->csums[p];
+
+		if (!page)
+			page = page_new(chunk->layer->pool, GFP_NOIO);
+		if (!page)
+			return -ENOMEM;
+		for (l = 0; l < QBD_MAX_REPLICAS; l++)
+			page->copies[l].place = COPY_NOWHERE;
+		page->dirty = true;
+		WRITE_ONCE(chunk->csums[p], page);
+	}
+	return 0;
+}
+
+static u64 leg_place(u64 leg)
+{
+	return qbd_leg_make(qbd_leg_backend(leg), qbd_leg_slot(leg), QBD_SLOT_LIVE);
+}
+
+/* Where a page of the table is on the backend of a leg. */
+static u64 page_number(const struct qbd_pool *pool, u64 leg, u32 p)
+{
+	return (u64)qbd_leg_slot(leg) *
+	       (pool->members.csum_bytes_per_slot / QBD_PAGE_PLACES) + p;
+}
+
+/* Reads a leg's copy. Returns its newest place in @both, or an error. */
+static int copy_read(struct qbd_chunk *chunk, u64 leg, u32 p, void *both,
+		     struct qbd_page_id *id)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+	int idx = srcu_read_lock(&pool->backends_srcu), place = -EIO;
+	struct qbd_backend *b = qbd_backend_in(pool, qbd_leg_backend(leg));
+	u64 number = page_number(pool, leg, p);
+
+	if (b && !qbd_backend_rw(b, REQ_OP_READ | REQ_META,
+				 b->geometry.csum_start + number * QBD_PAGE_PLACES, both,
+				 QBD_PAGE_PLACES))
+		place = qbd_page_newest(both, b->geometry.uuid, QBD_PAGE_CSUM, number,
+					chunk->map->gen, id);
+	srcu_read_unlock(&pool->backends_srcu, idx);
+	return place;
+}
+
+/* What was found of a leg's copy; NULL: nothing. That of another gen counts for nothing. */
+static void copy_note(const struct qbd_chunk *chunk, struct qbd_csum_page *page, unsigned int l,
+		      u64 leg, const struct qbd_page_id *id)
+{
+	page->copies[l].place = leg_place(leg);
+	page->copies[l].seq = id && id->gen == chunk->map->gen ? id->seq : 0;
+}
+
+/*
+ * Read a page of the table from the current legs that hold it.
+ *
+ * All of them: the newest counts. Copies of another gen mean that nothing was ever
+ * written, if all say so. @made: it may never have been written, so one that cannot
+ * be read is no damage.
+ */
+static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_page *page)
+{
+	const struct qbd_layer *layer = chunk->layer;
+	u32 current_legs = qbd_chunk_current(chunk);
+	unsigned int l, holders = 0, others = 0;
+	bool found = false;
+	u8 *both = kmalloc(QBD_PAGE_PLACES, GFP_NOIO);
+
+	if (!both)
+		return -ENOMEM;
+	for (l = 0; l < qbd_policy_csum_legs(&layer->policy); l++) {
+		struct qbd_page_id id;
+		int place;
+		u64 leg;
+
+		if (!(current_legs & BIT(l)))
+			continue;
+		holders++;
+		leg = READ_ONCE(chunk->map->legs[l]);
+		place = copy_read(chunk, leg, p, both, &id);
+		copy_note(chunk, page, l, leg, place < 0 ? NULL : &id);
+		if (place < 0 && made)
+			continue;
+		if (place < 0) {
+			DMWARN_LIMIT("%s: volume %u chunk %u: checksum page %u of leg %u cannot be read",
+				     layer->pool->members.pool_name, layer->volume,
+				     chunk->number, p, l);
+			chunk->csum_damaged = true;
+			continue;
+		}
+		if (id.gen != chunk->map->gen) {
+			others++;
+			continue;
+		}
+		/* Written together, so one of them is behind. */
+		if (found && id.lsn != page->lsn)
+			chunk->csum_damaged = true;
+		if (found && id.lsn <= page->lsn)
+			continue;
+		found = true;
+		page->lsn = id.lsn;
+		memcpy(page->recorded, qbd_page_payload(both + place * QBD_PAGE_SIZE),
+		       QBD_PAGE_PAYLOAD);
+	}
+	kfree(both);
+	if (found && others)
+		chunk->csum_damaged = true;
+	if (found)
+		return 0;
+	if (!holders || others < holders)
+		return -EIO;
+	memset(page->recorded, 0, QBD_PAGE_PAYLOAD);
+	return 0;
+}
+
+/**
+ * qbd_csum_load - have the pages of these units in memory
+ * @chunk: the chunk
+ * @first: the first unit
+ * @last: the last unit
+ *
+ * Sleeps. The chunk exists. Return: 0, -ENOMEM, -EIO no copy can be read.
+ */
+int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
+{
+	int err = 0;
+	u32 p;
+
+	if (qbd_csum_loaded(chunk, first, last))
+		return 0;
+	mutex_lock(&chunk->mutex);
+	for (p = first / QBD_CSUMS_PER_PAGE; !err && p <= last / QBD_CSUMS_PER_PAGE; p++) {
+		struct qbd_csum_page *page;
+
+		if (chunk->csums[p])
+			continue;
+		page = page_new(chunk->layer->pool, GFP_NOIO);
+		/*
+		 * One that is behind, after a crash or a write that was lost, has
+		 * holes where there is data, and no mismatch would tell.
+		 */
+		chunk->csum_damaged = false;
+		err = page ? page_read(chunk, p, false, page) : -ENOMEM;
+		if (err) {
+			page_free(chunk->layer->pool, page);
+			continue;
+		}
+		page->dirty = chunk->csum_damaged;
+		/* Its content before it is seen: qbd_csum_loaded() takes no lock. */
+		smp_store_release(&chunk->csums[p], page);
+		if (page->dirty)
+			qbd_chunk_named(chunk, 0);
+	}
+	mutex_unlock(&chunk->mutex);
+	return err;
+}
+
+/**
+ * qbd_csum_load_made - the table of a chunk whose making is in the log
+ * @chunk: the chunk
+ *
+ * It may never have been written, so what cannot be read is holes. Context:
+ * activation.
+ */
+int qbd_csum_load_made(struct qbd_chunk *chunk)
+{
+	u32 p;
+
+	for (p = 0; p < chunk->layer->csum_pages; p++) {
+		struct qbd_csum_page *page = chunk->csums[p];
+
+		if (!page)
+			page = page_new(chunk->layer->pool, GFP_KERNEL);
+		if (!page)
+			return -ENOMEM;
+		if (!chunk->csums[p] && page_read(chunk, p, true, page))
+			memset(page->recorded, 0, QBD_PAGE_PAYLOAD);
+		page->dirty = true;
+		chunk->csums[p] = page;
+	}
+	return 0;
+}
+
+/**
+ * qbd_csum_replay - a record of the log: into the pages that it is newer than
+ * @chunk: the chunk
+ * @lsn: LSN of the record
+ * @first: the first unit
+ * @nr: how many
+ * @values: the new values, a unit each
+ *
+ * Context: activation. Return: 0, or why a page cannot be had.
+ */
+int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
+		    const __le32 *values)
+{
+	u32 n;
+
+	/* Fewer than K legs are there: nobody reads it, nobody writes it. */
+	if (hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
+		return 0;
+	for (; nr; first += n, values += n, nr -= n) {
+		struct qbd_csum_page *page;
+		int err = qbd_csum_load(chunk, first, first);
+
+		n = min_t(u32, nr, QBD_CSUMS_PER_PAGE - first % QBD_CSUMS_PER_PAGE);
+		if (err)
+			return err;
+		page = chunk->csums[first / QBD_CSUMS_PER_PAGE];
+		if (lsn <= page->lsn)
+			continue;
+		memcpy(page->recorded + first % QBD_CSUMS_PER_PAGE, values, n * 4);
+		page->lsn = lsn;
+		page->dirty = true;
+	}
+	return 0;
+}
+
+/**
+ * qbd_csum_compare - a unit does not match: is our table the newest
+ * @chunk: the chunk
+ * @unit: the unit, of the chunk
+ *
+ * Reads all copies of the unit's page; the one with the highest LSN wins. Not
+ * while the page in memory has changes of its own. Sleeps.
+ *
+ * Return: whether the page was replaced by a newer one.
+ */
+bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
+{
+	struct qbd_csum_page *ours = chunk->csums[unit / QBD_CSUMS_PER_PAGE], *page;
+	bool newer = false;
+
+	page = page_new(chunk->layer->pool, GFP_NOIO);
+	if (!page)
+		return false;
+	mutex_lock(&chunk->mutex);
+	if (chunk->map && !page_read(chunk, unit / QBD_CSUMS_PER_PAGE, false, page)) {
+		spin_lock_irq(&chunk->lock);
+		newer = !ours->dirty && page->lsn > ours->lsn;
+		if (newer) {
+			ours->lsn = page->lsn;
+			ours->dirty = true;	/* the others have to be mended */
+			swap(ours->recorded, page->recorded);
+		}
+		spin_unlock_irq(&chunk->lock);
+	}
+	mutex_unlock(&chunk->mutex);
+	page_free(chunk->layer->pool, page);
+	if (newer)
+		qbd_chunk_named(chunk, 0);
+	return newer;
+}
+
+/**
+ * qbd_csum_check - read all copies of the table; have those that are damaged
+ * written again
+ * @chunk: the chunk
+ *
+ * Sleeps. Return: whether any was.
+ */
+bool qbd_csum_check(struct qbd_chunk *chunk)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+	struct qbd_csum_page *page = page_new(pool, GFP_NOIO);
+	bool damaged = false;
+	u32 p;
+
+	/* Pages of a new chunk are not on disk before a checkpoint; nor are all others. */
+	mutex_lock(&pool->checkpoint_mutex);
+	mutex_lock(&chunk->mutex);
+	for (p = 0; page && chunk->map && !chunk->dead && p < chunk->layer->csum_pages; p++) {
+		if (!chunk->csums[p] || READ_ONCE(chunk->csums[p]->dirty))
+			continue;
+		chunk->csum_damaged = false;
+		page_read(chunk, p, false, page);
+		if (!chunk->csum_damaged)
+			continue;
+		damaged = true;
+		spin_lock_irq(&chunk->lock);
+		chunk->csums[p]->dirty = true;
+		spin_unlock_irq(&chunk->lock);
+	}
+	mutex_unlock(&chunk->mutex);
+	mutex_unlock(&pool->checkpoint_mutex);
+	page_free(pool, page);
+	if (damaged)
+		qbd_chunk_named(chunk, 0);
+	return damaged;
+}
+
+/**
+ * qbd_csum_drop - free the table. Context: the chunk's last user.
+ * @chunk: the chunk
+ */
+void qbd_csum_drop(struct qbd_chunk *chunk)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+	u32 p, s;
+
+	for (p = 0; p < chunk->layer->csum_pages; p++) {
+		struct qbd_csum_page *page = chunk->csums[p];
+
+		for (s = 0; page && s < QBD_SEGMENTS; s++) {
+			struct qbd_pending *segment = page->segments[s];
+			u32 i;
+
+			if (!segment)
+				continue;
+			/* Only of a chunk that was freed, or of a pool that failed. */
+			for (i = 0; i < QBD_SEGMENT_UNITS; i++)
+				if (test_bit(i, segment->pending) ||
+				    test_bit(i, segment->captured))
+					atomic_dec(&pool->nr_pending);
+			mempool_free(segment, &pool->pendings);
+		}
+		page_free(chunk->layer->pool, page);
+		chunk->csums[p] = NULL;
+	}
+}
+
+/*
+ * The seq of the next write of a leg's copy: above all that it has of this gen,
+ * which is on disk only for a leg that was not current when the page was read.
+ */
+static u64 copy_next(struct qbd_chunk *chunk, struct qbd_csum_page *page, unsigned int l,
+		     u64 leg, u32 p)
+{
+	struct qbd_page_id id;
+
+	if (page->copies[l].place == COPY_NOWHERE) {
+		copy_note(chunk, page, l, leg, NULL);
+	} else if (page->copies[l].place != leg_place(leg)) {
+		int place = copy_read(chunk, leg, p, chunk->layer->pool->table_places, &id);
+
+		copy_note(chunk, page, l, leg, place < 0 ? NULL : &id);
+	}
+	return ++page->copies[l].seq;
+}
+
+/**
+ * qbd_csum_write - write pages of the table to the legs that hold it
+ * @chunk: the chunk
+ * @out: the writer
+ * @legs: mask of legs
+ * @all: all pages, not only those that changed; they are loaded
+ *
+ * Sleeps. The caller flushes before any of these pages is written again. Context:
+ * checkpoint_mutex.
+ */
+void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_pages *out)
+{
+	struct qbd_layer *layer = chunk->layer;
+	struct qbd_pool *pool = layer->pool;
+	unsigned int l;
+	u32 p;
+
+	for (p = 0; p < layer->csum_pages; p++) {
+		struct qbd_csum_page *page = chunk->csums[p];
+		struct qbd_page_id id = { .type = QBD_PAGE_CSUM };
+
+		if (!page || !chunk->map)
+			continue;
+		spin_lock_irq(&chunk->lock);
+		if (!page->dirty && !all) {
+			spin_unlock_irq(&chunk->lock);
+			continue;
+		}
+		if (!all)
+			page->dirty = false;
+		id.lsn = page->lsn;
+		memcpy(pool->table_payload, page->recorded, QBD_PAGE_PAYLOAD);
+		spin_unlock_irq(&chunk->lock);
+		id.gen = chunk->map->gen;
+		for (l = 0; l < qbd_policy_csum_legs(&layer->policy); l++) {
+			u64 leg = READ_ONCE(chunk->map->legs[l]);
+			struct qbd_backend *b = qbd_backend_in(pool, qbd_leg_backend(leg));
+			void *raw;
+
+			if (!(legs & BIT(l)) || leg == QBD_LEG_NONE || !b)
+				continue;
+			id.number = page_number(pool, leg, p);
+			id.seq = copy_next(chunk, page, l, leg, p);
+			raw = qbd_pages_next(out);
+			memcpy(qbd_page_payload(raw), pool->table_payload, QBD_PAGE_PAYLOAD);
+			qbd_pages_write(out, b, b->geometry.csum_start, raw, &id);
+		}
+	}
+}
