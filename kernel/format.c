@@ -14,7 +14,8 @@ static void check_layout(void)
 	BUILD_BUG_ON(sizeof(struct qbd_super_disk) != QBD_SUPER_SIZE);
 	BUILD_BUG_ON(offsetof(struct qbd_super_disk, epochs) != 512);
 	BUILD_BUG_ON(offsetof(struct qbd_super_disk, members) != 1280);
-	BUILD_BUG_ON(sizeof(struct qbd_heartbeat_disk) != 4096);
+	BUILD_BUG_ON(sizeof(struct qbd_heartbeat_disk) != QBD_PAGE_SIZE);
+	BUILD_BUG_ON(QBD_STANDBY_START + QBD_PAGE_SIZE > QBD_TABLES_START);
 	BUILD_BUG_ON(sizeof(struct qbd_member_disk) != 96);
 	BUILD_BUG_ON(sizeof(struct qbd_volume_disk) != 256);
 	BUILD_BUG_ON(sizeof(struct qbd_layer_disk) != 128);
@@ -143,8 +144,9 @@ void qbd_super_encode(const struct qbd_super *super, void *raw)
 	d->ring_first_lsn = cpu_to_le64(p->ring_first_lsn);
 	d->ring_first_block = cpu_to_le64(p->ring_first_block);
 	d->journal = p->journal;
-	if (p->journal != QBD_JOURNAL_OFF)
-		d->incompat = cpu_to_le64(QBD_INCOMPAT_JOURNAL);
+	d->lease_ms = cpu_to_le32(p->lease_ms);
+	d->incompat = cpu_to_le64((p->journal != QBD_JOURNAL_OFF ? QBD_INCOMPAT_JOURNAL : 0) |
+				  (p->lease_ms ? QBD_INCOMPAT_LEASE : 0));
 	for (i = 0; i < p->nr_epochs; i++) {
 		d->epochs[i].number = cpu_to_le32(p->epochs[i].number);
 		d->epochs[i].tag = cpu_to_le64(p->epochs[i].tag);
@@ -325,6 +327,10 @@ int qbd_super_decode(const void *raw, u64 device_bytes, struct qbd_super *super)
 	p->journal = d->journal;
 	if (p->journal > QBD_JOURNAL_FULL ||
 	    !p->journal != !(d->incompat & cpu_to_le64(QBD_INCOMPAT_JOURNAL)))
+		return -EINVAL;
+	p->lease_ms = le32_to_cpu(d->lease_ms);
+	if ((p->lease_ms && (p->lease_ms < QBD_MIN_LEASE_MS || p->lease_ms > QBD_MAX_LEASE_MS)) ||
+	    !p->lease_ms != !(d->incompat & cpu_to_le64(QBD_INCOMPAT_LEASE)))
 		return -EINVAL;
 	for (i = 0; i < p->nr_epochs && i < QBD_EPOCHS; i++) {
 		p->epochs[i].number = le32_to_cpu(d->epochs[i].number);

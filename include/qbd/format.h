@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The on-disk format, little-endian. Only this file, kernel/format.c and record.c
- * know bytes; everything else works on the host-order structs declared at the end.
+ * The on-disk format, little-endian. Only this file, kernel/format.c, record.c and
+ * heartbeat.c know bytes; everything else works on the host-order structs declared
+ * at the end.
  *
  * A backend, from its first byte:
  *
  *	superblock	two places of 16 KiB
- *	heartbeat	one block of 4 KiB, in 32 KiB
+ *	heartbeat	the owner's block of 4 KiB, then a standby's, in 32 KiB
  *	volume table	metadata pages, each with two places of 4 KiB
  *	layer table	metadata pages
  *	slot table	metadata pages, one 32-byte entry a slot
@@ -54,6 +55,7 @@
 #define QBD_VERSION		1
 #define QBD_MAGIC		"dm-qbd\r\n"
 #define QBD_RING_MAGIC		0x676e6952	/* "Ring" */
+#define QBD_HEARTBEAT_MAGIC	0x74616542	/* "Beat" */
 
 #define QBD_MAX_BACKENDS	64
 #define QBD_MAX_K		16
@@ -68,6 +70,7 @@
 #define QBD_MAX_SLOTS		(64u << 20)	/* of a backend */
 #define QBD_NAME_SIZE		64		/* with its final 0 */
 #define QBD_TAGS_SIZE		64		/* with its final 0 */
+#define QBD_HOST_SIZE		64		/* with its final 0 */
 #define QBD_EPOCHS		32		/* kept in a superblock */
 
 #define QBD_PAGE_SIZE		4096u
@@ -75,6 +78,7 @@
 #define QBD_PAGE_PAYLOAD	(QBD_PAGE_SIZE - 64)
 #define QBD_SUPER_SIZE		16384u
 #define QBD_HEARTBEAT_START	(2 * QBD_SUPER_SIZE)
+#define QBD_STANDBY_START	(QBD_HEARTBEAT_START + QBD_PAGE_SIZE)
 #define QBD_TABLES_START	65536u
 #define QBD_MIN_RING_BLOCKS	256u
 #define QBD_MAX_RING_BLOCKS	(1024u << 10)
@@ -82,7 +86,11 @@
 /* Incompatible features: a reader that does not know a bit keeps out. */
 #define QBD_INCOMPAT_BLOCK_MAP	BIT_ULL(0)	/* reserved: dedupe */
 #define QBD_INCOMPAT_JOURNAL	BIT_ULL(1)	/* the ring may hold journal records */
-#define QBD_INCOMPAT_KNOWN	QBD_INCOMPAT_JOURNAL
+#define QBD_INCOMPAT_LEASE	BIT_ULL(2)	/* only who owns the pool may write */
+#define QBD_INCOMPAT_KNOWN	(QBD_INCOMPAT_JOURNAL | QBD_INCOMPAT_LEASE)
+
+#define QBD_MIN_LEASE_MS	200u
+#define QBD_MAX_LEASE_MS	600000u
 
 /* Which writes of ec volumes go through the ring with their data. */
 enum qbd_journal_mode {
@@ -165,20 +173,33 @@ struct qbd_super_disk {
 	__le64 ring_first_lsn;	/* all LSNs of this generation are at least this */
 	__le64 ring_first_block;
 	u8 journal;		/* enum qbd_journal_mode; not off: the feature bit is set */
-	u8 reserved0[263];
+	u8 reserved1[3];
+	__le32 lease_ms;	/* T of docs/protocol.md; 0: no lease. Else the feature bit */
+	u8 reserved0[256];
 	struct qbd_epoch_disk epochs[QBD_EPOCHS];	/* newest first */
 	struct qbd_member_disk members[QBD_MAX_BACKENDS];
 	u8 reserved[8960];
 };
 
+enum qbd_heartbeat_kind {
+	QBD_HEARTBEAT_OWNED = 1,	/* by the activation that has this nonce */
+	QBD_HEARTBEAT_RELEASED = 2,	/* by it; next is who may go on at once, or 0 */
+	QBD_HEARTBEAT_STANDBY = 3,	/* the second block: who waits for a hand-over */
+};
+
+/* Written in one place, for a torn one says no more than that somebody writes. */
 struct qbd_heartbeat_disk {
-	__le32 crc;
+	__le32 crc;		/* crc32c(~0) of all that follows */
 	__le32 magic;
 	u8 pool_uuid[16];
-	__le64 nonce;
-	__le64 counter;
-	char host[64];
-	u8 reserved[3992];
+	u8 uuid[16];		/* of the backend */
+	__le64 nonce;		/* random, of an activation; never 0 */
+	__le64 counter;		/* another one with each write */
+	__le64 next;
+	u8 kind;		/* enum qbd_heartbeat_kind */
+	u8 reserved0[7];
+	char host[QBD_HOST_SIZE];
+	u8 reserved[3960];
 };
 
 enum qbd_policy_kind {
@@ -471,6 +492,7 @@ struct qbd_membership {
 	u64 ring_first_lsn;
 	u64 ring_first_block;
 	u8 journal;
+	u32 lease_ms;
 	struct qbd_epoch epochs[QBD_EPOCHS];
 	struct qbd_member members[QBD_MAX_BACKENDS];
 };
@@ -493,6 +515,14 @@ struct qbd_super {
 	u64 compat;
 	struct qbd_geometry geometry;
 	struct qbd_membership pool;
+};
+
+struct qbd_heartbeat {
+	u8 kind;
+	u64 nonce;
+	u64 counter;
+	u64 next;
+	char host[QBD_HOST_SIZE];
 };
 
 struct qbd_page_id {
@@ -610,6 +640,12 @@ const char *qbd_super_error(int err);
 int qbd_geometry_make(struct qbd_geometry *geometry, const struct qbd_membership *pool,
 		      u64 device_bytes);
 bool qbd_tag_match(const char *tags, const char *tag);
+
+/* kernel/heartbeat.c */
+void qbd_heartbeat_seal(void *raw, const u8 *pool_uuid, const u8 *uuid,
+			const struct qbd_heartbeat *h);
+int qbd_heartbeat_check(const void *raw, const u8 *pool_uuid, const u8 *uuid,
+			struct qbd_heartbeat *h);
 
 void qbd_page_seal(void *raw, const u8 *uuid, const struct qbd_page_id *id);
 int qbd_page_check(const void *raw, const u8 *uuid, struct qbd_page_id *id);

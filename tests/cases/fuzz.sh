@@ -33,6 +33,7 @@ fuzz() {
 
 subtest history fuzz history 100000 3000
 subtest super fuzz super 25000 500
+subtest heartbeat fuzz heartbeat 100000 3000
 subtest page fuzz page 150000 4500
 subtest ring fuzz ring 80000 2500
 subtest image fuzz image 3000 100

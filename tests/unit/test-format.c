@@ -81,6 +81,7 @@ static void make_super(struct qbd_super *s)
 	p->ring_first_lsn = 1000;
 	p->ring_first_block = 99;
 	p->journal = QBD_JOURNAL_ON;
+	p->lease_ms = 20000;
 	for (i = 0; i < 3; i++) {
 		fill_random(p->members[i].uuid, 16);
 		strscpy(p->members[i].tags, "host=A ssd", QBD_TAGS_SIZE);
@@ -154,6 +155,10 @@ static void test_super_refuses(void **state)
 	REFUSED(d->version, cpu_to_le32(QBD_VERSION + 1), -EPROTONOSUPPORT);
 	REFUSED(d->incompat, cpu_to_le64(QBD_INCOMPAT_BLOCK_MAP), -EPROTONOSUPPORT);
 	REFUSED(d->incompat, 0, -EINVAL); /* a journal without its feature bit */
+	REFUSED(d->incompat, cpu_to_le64(QBD_INCOMPAT_JOURNAL), -EINVAL); /* nor a lease */
+	REFUSED(d->lease_ms, 0, -EINVAL);
+	REFUSED(d->lease_ms, cpu_to_le32(QBD_MIN_LEASE_MS - 1), -EINVAL);
+	REFUSED(d->lease_ms, cpu_to_le32(QBD_MAX_LEASE_MS + 1), -EINVAL);
 	REFUSED(d->journal, QBD_JOURNAL_OFF, -EINVAL);
 	REFUSED(d->journal, QBD_JOURNAL_FULL + 1, -EINVAL);
 	REFUSED(d->incompat, cpu_to_le64(1ull << 63), -EPROTONOSUPPORT);
@@ -752,6 +757,54 @@ static void test_records_random(void **state)
 	free(raw);
 }
 
+/* A heartbeat is read as it was written; any other byte, backend or pool is none. */
+static void test_heartbeats(void **state)
+{
+	struct qbd_heartbeat h = { QBD_HEARTBEAT_RELEASED, 5, 6, 7, "alpha" }, g;
+	static u8 raw[QBD_PAGE_SIZE], zeros[QBD_PAGE_SIZE];
+	u8 pool[16], uuid[16];
+	struct qbd_heartbeat_disk *d = (struct qbd_heartbeat_disk *)raw;
+	size_t i;
+
+	fill_random(pool, sizeof(pool));
+	fill_random(uuid, sizeof(uuid));
+	qbd_heartbeat_seal(raw, pool, uuid, &h);
+	assert_int_equal(qbd_heartbeat_check(raw, pool, uuid, &g), 0);
+	assert_memory_equal(&h, &g, sizeof(h));
+	for (i = 0; i < sizeof(raw); i++) {
+		raw[i] ^= 0x10;
+		assert_int_equal(qbd_heartbeat_check(raw, pool, uuid, &g), -EILSEQ);
+		raw[i] ^= 0x10;
+	}
+	assert_int_equal(qbd_heartbeat_check(raw, uuid, uuid, &g), -EILSEQ);
+	assert_int_equal(qbd_heartbeat_check(raw, pool, pool, &g), -EILSEQ);
+	assert_int_equal(qbd_heartbeat_check(zeros, pool, uuid, &g), -ENOENT);
+	zeros[4000] = 1;
+	assert_int_equal(qbd_heartbeat_check(zeros, pool, uuid, &g), -EILSEQ);
+	zeros[4000] = 0;
+
+	/* What cannot be, with a checksum that is right. */
+#define BEAT_REFUSED(change)                                                  \
+	do {                                                                  \
+		qbd_heartbeat_seal(raw, pool, uuid, &h);                      \
+		change;                                                       \
+		d->crc = cpu_to_le32(crc32c(~0u, raw + 4, sizeof(raw) - 4));  \
+		assert_int_equal(qbd_heartbeat_check(raw, pool, uuid, &g), -EILSEQ); \
+	} while (0)
+	BEAT_REFUSED(d->nonce = 0);
+	BEAT_REFUSED(d->kind = 0);
+	BEAT_REFUSED(d->kind = QBD_HEARTBEAT_STANDBY + 1);
+	BEAT_REFUSED(d->magic = 0);
+	BEAT_REFUSED(d->host[1] = 0x1b);
+	BEAT_REFUSED(memset(d->host, 'h', sizeof(d->host)));
+
+	/* A name that is too long is cut, and ends. */
+	memset(h.host, 'x', sizeof(h.host));
+	qbd_heartbeat_seal(raw, pool, uuid, &h);
+	assert_int_equal(qbd_heartbeat_check(raw, pool, uuid, &g), 0);
+	assert_int_equal(strlen(g.host), QBD_HOST_SIZE - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -764,6 +817,7 @@ int main(void)
 		cmocka_unit_test(test_geometry),
 		cmocka_unit_test(test_csum_sizes),
 		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_heartbeats),
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_entries),
 		cmocka_unit_test(test_tags),

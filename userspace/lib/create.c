@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Order of writes: first the tables, the empty ring and the heartbeat of all
+ * Order of writes: first the tables, the empty ring and the heartbeats of all
  * backends, flushed; then the superblocks, flushed. A crash before leaves devices
  * without a superblock, which are no pool; one among the superblocks leaves a pool
  * with members missing, which does not start, and is made again with --force.
@@ -120,6 +120,7 @@ int create_plan(struct qbd_super *supers, const char *name, const struct create_
 	pool->volume_pages = VOLUME_PAGES;
 	pool->layer_pages = LAYER_PAGES;
 	pool->journal = options->journal;
+	pool->lease_ms = options->lease_ms;
 	pool->ring_blocks = ring_blocks_for(smallest, options->journal);
 	pool->nr_epochs = 1;
 	pool->epochs[0].number = 1;

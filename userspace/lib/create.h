@@ -16,6 +16,7 @@ struct create_options {
 	u32 extent_size;
 	u32 csum_bytes_per_slot; /* 0: what ec=4+2 of 4 KiB blocks needs */
 	u8 journal; /* enum qbd_journal_mode */
+	u32 lease_ms; /* 0: none */
 };
 
 u64 create_min_bytes(void);

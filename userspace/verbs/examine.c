@@ -50,6 +50,10 @@ static void print_super(const struct qbd_found *found)
 		if (p->ring_members & BIT_ULL(i))
 			printf(" %u", i);
 	printf("\njournal         %s\n", format_journal(p->journal));
+	if (p->lease_ms)
+		printf("lease           %u ms\n", p->lease_ms);
+	else
+		puts("lease           none");
 	for (i = 0; i < p->nr_epochs; i++)
 		printf("%-15s %u:%016llx\n", i ? "" : "epochs", p->epochs[i].number,
 		       (unsigned long long)p->epochs[i].tag);
@@ -69,19 +73,31 @@ static void print_super(const struct qbd_found *found)
 	text_print(&t, stdout);
 }
 
-static void print_heartbeat(const struct qbd_device *device)
+static void print_heartbeat(const struct qbd_device *device, const struct qbd_super *super,
+			    u64 start)
 {
+	static const char *const kinds[] = {
+		[QBD_HEARTBEAT_OWNED] = "owned by",
+		[QBD_HEARTBEAT_RELEASED] = "released by",
+		[QBD_HEARTBEAT_STANDBY] = "standby",
+	};
+	const char *title = start == QBD_HEARTBEAT_START ? "heartbeat" : "standby";
 	void *raw = device_buffer(QBD_PAGE_SIZE);
-	const struct qbd_heartbeat_disk *h = raw;
+	struct qbd_heartbeat h;
+	int err;
 
-	if (device_read(device, QBD_HEARTBEAT_START, raw, QBD_PAGE_SIZE))
-		puts("heartbeat       cannot be read");
-	else if (!h->crc && !h->counter)
-		puts("heartbeat       none");
+	if (device_read(device, start, raw, QBD_PAGE_SIZE)) {
+		printf("%-15s cannot be read\n", title);
+		free(raw);
+		return;
+	}
+	err = qbd_heartbeat_check(raw, super->pool.pool_uuid, super->geometry.uuid, &h);
+	if (err)
+		printf("%-15s %s\n", title, err == -ENOENT ? "none" : "damaged");
 	else
-		printf("heartbeat       nonce %016llx, counter %llu\n",
-		       (unsigned long long)le64_to_cpu(h->nonce),
-		       (unsigned long long)le64_to_cpu(h->counter));
+		printf("%-15s %s %s, nonce %016llx, counter %llu, next %016llx\n", title,
+		       kinds[h.kind], *h.host ? h.host : "-", (unsigned long long)h.nonce,
+		       (unsigned long long)h.counter, (unsigned long long)h.next);
 	free(raw);
 }
 
@@ -255,7 +271,8 @@ static int examine(const struct qbd_scan *scan, bool records, bool slots)
 		image_free(&image);
 		return QBD_FOUND;
 	}
-	print_heartbeat(&member->device);
+	print_heartbeat(&member->device, &found->super, QBD_HEARTBEAT_START);
+	print_heartbeat(&member->device, &found->super, QBD_STANDBY_START);
 	image_load_tables(&image);
 	print_ring(&image, records);
 	print_volumes(&image);

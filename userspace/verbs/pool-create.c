@@ -135,6 +135,7 @@ static int run(int argc, char **argv)
 	static const struct option options[] = { { "extent-size", required_argument, NULL, 'e' },
 						 { "csum-bytes", required_argument, NULL, 'c' },
 						 { "journal", required_argument, NULL, 'j' },
+						 { "lease", required_argument, NULL, 'L' },
 						 { "force", no_argument, NULL, 'f' },
 						 {} };
 	struct create_options shape = { .extent_size = 4u << 20, .journal = QBD_JOURNAL_OFF };
@@ -162,6 +163,13 @@ static int run(int argc, char **argv)
 		case 'j':
 			if (!parse_journal(optarg, &shape.journal))
 				return wrong_value("journal", "off, on or full", optarg);
+			break;
+		case 'L':
+			if (!parse_number(optarg, QBD_MAX_LEASE_MS, &bytes) ||
+			    (bytes && bytes < QBD_MIN_LEASE_MS))
+				return wrong_value("lease", "0, or 200 to 600000 milliseconds",
+						   optarg);
+			shape.lease_ms = bytes;
 			break;
 		case 'f':
 			force = true;
@@ -198,7 +206,7 @@ static int run(int argc, char **argv)
 const struct verb verb_pool_create = {
 	.name = "pool create",
 	.synopsis = "NAME DEV[,TAG]... [--extent-size SIZE] [--csum-bytes SIZE] "
-		    "[--journal off|on|full] [--force]",
+		    "[--journal off|on|full] [--lease MS] [--force]",
 	.help = "Make a pool of the devices. host=HOST is the tag of a failure domain.",
 	.run = run,
 };
