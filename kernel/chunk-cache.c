@@ -42,17 +42,36 @@ struct qbd_chunk *qbd_chunk_find(struct qbd_layer *layer, u32 number)
 	return chunk;
 }
 
+/**
+ * qbd_chunk_bytes - memory of a chunk in use
+ * @nr_ranges: its ranges
+ * @csum_pages: pages of its table
+ */
+size_t qbd_chunk_bytes(u32 nr_ranges, u32 csum_pages)
+{
+	struct qbd_chunk *chunk;
+
+	/* chunk->csums and chunk->spares lie behind the ranges. */
+	return struct_size(chunk, ranges, nr_ranges) + 2 * csum_pages * sizeof(*chunk->csums);
+}
+
 static struct qbd_chunk *chunk_new(struct qbd_layer *layer, u32 number, gfp_t gfp)
 {
-	struct qbd_chunk *chunk = kzalloc(struct_size(chunk, ranges, layer->nr_ranges), gfp);
+	size_t bytes = qbd_chunk_bytes(layer->nr_ranges, layer->csum_pages);
+	struct qbd_chunk *chunk = kmalloc(bytes, gfp == GFP_NOIO ? GFP_NOWAIT | __GFP_NOWARN :
+								   gfp);
+	bool pooled = false;
 
+	if (!chunk && gfp == GFP_NOIO) {
+		chunk = qbd_memory_wait(layer->pool, &layer->pool->chunks);
+		pooled = true;
+	}
 	if (!chunk)
 		return NULL;
-	chunk->csums = kcalloc(layer->csum_pages, sizeof(*chunk->csums), gfp);
-	if (!chunk->csums) {
-		kfree(chunk);
-		return NULL;
-	}
+	memset(chunk, 0, bytes);
+	chunk->pooled = pooled;
+	chunk->csums = (void *)&chunk->ranges[layer->nr_ranges];
+	chunk->spares = chunk->csums + layer->csum_pages;
 	chunk->layer = layer;
 	chunk->number = number;
 	atomic_set(&chunk->refs, 1);
@@ -64,6 +83,13 @@ static struct qbd_chunk *chunk_new(struct qbd_layer *layer, u32 number, gfp_t gf
 	chunk->named.chunk = chunk;
 	INIT_LIST_HEAD(&chunk->idle);
 	return chunk;
+}
+
+static void chunk_free_pooled(struct rcu_head *rcu)
+{
+	struct qbd_chunk *chunk = container_of(rcu, struct qbd_chunk, rcu);
+
+	mempool_free(chunk, &chunk->layer->pool->chunks);
 }
 
 static void chunk_release(struct qbd_chunk *chunk)
@@ -82,17 +108,21 @@ static void chunk_release(struct qbd_chunk *chunk)
 		kfree(chunk->map);
 	}
 	kfree(chunk->new_map);
-	kfree(chunk->csums);
-	kfree_rcu(chunk, rcu);
+	if (chunk->pooled)
+		call_rcu(&chunk->rcu, chunk_free_pooled);
+	else
+		kfree_rcu(chunk, rcu);
 }
 
 /**
  * qbd_chunk_get - find a chunk or make it ready for use, whether it exists or not
  * @layer: the layer
  * @number: the chunk's number in the layer
- * @gfp: how memory may be had
+ * @gfp: GFP_NOIO, with which it does not fail; or GFP_KERNEL, in activation, when no
+ *	checkpoint would fill a reserve
  *
- * May sleep as @gfp says. Return: with a reference, or NULL: no memory.
+ * Sleeps; nothing is locked that a checkpoint needs. Return: with a reference, or
+ * NULL: no memory.
  */
 struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp)
 {
@@ -106,7 +136,7 @@ struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp)
 		chunk = chunk_new(layer, number, gfp);
 		if (!chunk)
 			return NULL;
-		if (xa_reserve(&layer->chunks, number, gfp)) {
+		if (qbd_memory_reserve(&layer->chunks, number, gfp)) {
 			chunk_release(chunk);
 			return NULL;
 		}
@@ -124,10 +154,11 @@ struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp)
 	}
 }
 
-/* Checksums take more memory than they are allowed. */
+/* Checksums take more memory than they are allowed, or a request waits for some. */
 static bool cache_full(const struct qbd_pool *pool)
 {
-	return atomic_long_read(&pool->csum_pages) >
+	return atomic_read(&pool->starved) ||
+	       atomic_long_read(&pool->csum_pages) >
 	       (long)pool->features.cache_mb * PAGES_PER_MB;
 }
 
@@ -158,7 +189,7 @@ void qbd_chunk_put(struct qbd_chunk *chunk)
 	reap = READ_ONCE(chunk->dead) || cache_full(pool);
 	spin_unlock_irqrestore(&pool->named_lock, flags);
 	if (reap)
-		queue_work(pool->io_wq, &pool->reap_work);
+		queue_work(pool->reap_wq, &pool->reap_work);
 }
 
 /* A chunk that reap_one() gave goes back, for the reaper. */
@@ -171,7 +202,7 @@ static void reap_later(struct qbd_chunk *chunk)
 	list_add(&chunk->idle, &pool->idle);
 	pool->nr_idle++;
 	spin_unlock_irq(&pool->named_lock);
-	queue_work(pool->io_wq, &pool->reap_work);
+	queue_work(pool->reap_wq, &pool->reap_work);
 }
 
 /* Take the oldest idle chunk off the list and out of reach, or NULL. */
@@ -281,6 +312,8 @@ void qbd_chunks_exit(struct qbd_pool *pool)
 		qbd_chunk_unnamed(node->chunk);
 	while ((chunk = reap_one(pool, true)))
 		chunk_release(chunk);
+	/* Their reserve goes next. */
+	rcu_barrier();
 }
 
 /**

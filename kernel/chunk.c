@@ -160,13 +160,9 @@ static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
 	struct qbd_record *r = &chunk->record;
 	u64 legs[QBD_MAX_LEGS];
 
-	*err = -ENOMEM;
-	if (xa_reserve(&layer->map, chunk->number, GFP_NOIO))
-		return 0;
-	if (!chunk->new_map)
-		chunk->new_map = qbd_map_alloc(nr_legs, GFP_NOIO);
-	if (!chunk->new_map)
-		return 0;
+	qbd_memory_reserve(&layer->map, chunk->number, GFP_NOIO);
+	while (!chunk->new_map)
+		chunk->new_map = qbd_map_alloc(nr_legs, GFP_NOIO | __GFP_MEMALLOC);
 	*err = qbd_csum_fresh(chunk);
 	if (*err)
 		return 0;

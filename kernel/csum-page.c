@@ -44,19 +44,13 @@ bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last)
 	return true;
 }
 
-static struct qbd_csum_page *page_new(struct qbd_pool *pool, gfp_t gfp)
+static void page_clear(struct qbd_csum_page *page)
 {
-	struct qbd_csum_page *page = kzalloc(sizeof(*page), gfp);
+	__le32 *recorded = page->recorded;
 
-	if (!page)
-		return NULL;
-	page->recorded = (__le32 *)get_zeroed_page(gfp);
-	if (!page->recorded) {
-		kfree(page);
-		return NULL;
-	}
-	atomic_long_inc(&pool->csum_pages);
-	return page;
+	memset(page, 0, sizeof(*page));
+	page->recorded = recorded;
+	clear_page(recorded);
 }
 
 static void page_free(struct qbd_pool *pool, struct qbd_csum_page *page)
@@ -64,8 +58,129 @@ static void page_free(struct qbd_pool *pool, struct qbd_csum_page *page)
 	if (!page)
 		return;
 	atomic_long_dec(&pool->csum_pages);
-	free_page((unsigned long)page->recorded);
-	kfree(page);
+	mempool_free(page, &pool->csums);
+}
+
+static void pages_free(struct qbd_pool *pool, struct qbd_csum_page *list)
+{
+	struct qbd_csum_page *page;
+
+	while ((page = list)) {
+		list = page->next;
+		page_free(pool, page);
+	}
+}
+
+/* Puts pages on a list until it has @nr. Return: false when there is no memory. */
+static bool pages_get(struct qbd_pool *pool, struct qbd_csum_page **list, u32 nr, bool wait)
+{
+	while (nr--) {
+		struct qbd_csum_page *page = wait ?
+			qbd_memory_wait(pool, &pool->csums) :
+			mempool_alloc(&pool->csums, GFP_NOWAIT | __GFP_NOWARN);
+
+		if (!page)
+			return false;
+		atomic_long_inc(&pool->csum_pages);
+		page->next = *list;
+		*list = page;
+	}
+	return true;
+}
+
+/* Pages from number @p to @last for which there is no memory yet. */
+static u32 pages_lacking(const struct qbd_chunk *chunk, u32 p, u32 last)
+{
+	u32 nr = 0;
+
+	for (; p <= last; p++)
+		nr += !READ_ONCE(chunk->csums[p]) && !READ_ONCE(chunk->spares[p]);
+	return nr;
+}
+
+/**
+ * qbd_csum_prepare - have memory for the pages of these units
+ * @chunk: the chunk, which exists or not
+ * @first: the first unit
+ * @last: the last unit
+ *
+ * So that loading them, or making them for a new chunk, waits for none. Sleeps; what
+ * it waits for is a checkpoint, so nothing is locked (memory.c).
+ */
+void qbd_csum_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
+{
+	u32 p = first / QBD_CSUMS_PER_PAGE, z = last / QBD_CSUMS_PER_PAGE;
+	struct qbd_csum_page *list = NULL, *page;
+	struct qbd_pool *pool = chunk->layer->pool;
+	u32 nr = pages_lacking(chunk, p, z);
+
+	if (!nr)
+		return;
+	if (!pages_get(pool, &list, nr, false)) {
+		pages_free(pool, list);
+		list = NULL;
+		mutex_lock(&pool->memory_mutex);
+		pages_get(pool, &list, nr, true);
+		mutex_unlock(&pool->memory_mutex);
+	}
+	/* Others may have done it meanwhile; then there are more than are needed. */
+	spin_lock_irq(&chunk->lock);
+	for (; p <= z && list; p++) {
+		if (chunk->csums[p] || chunk->spares[p])
+			continue;
+		page = list;
+		list = page->next;
+		WRITE_ONCE(chunk->spares[p], page);
+	}
+	spin_unlock_irq(&chunk->lock);
+	pages_free(pool, list);
+}
+
+/**
+ * qbd_csum_prepare_rows - qbd_csum_prepare() for some rows; for all of the table if
+ * the chunk does not exist
+ * @chunk: the chunk
+ * @first: the first row
+ * @nr: how many
+ */
+void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
+{
+	const struct qbd_layer *layer = chunk->layer;
+
+	if (!READ_ONCE(chunk->map)) {
+		first = 0;
+		nr = layer->rows;
+	}
+	qbd_csum_prepare(chunk, first * layer->units, (first + nr) * layer->units - 1);
+}
+
+/*
+ * Memory for a page that is not loaded, cleared: what was prepared; in activation,
+ * when no checkpoint would fill a reserve, what can be had, or NULL. It stays in
+ * chunk->spares until it is loaded. Context: chunk->mutex.
+ */
+static struct qbd_csum_page *page_new(struct qbd_chunk *chunk, u32 p)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+
+	if (!chunk->spares[p]) {
+		WARN_ON_ONCE(pool->active);
+		chunk->spares[p] = qbd_memory_csum_page(GFP_NOIO);
+		if (!chunk->spares[p])
+			return NULL;
+		atomic_long_inc(&pool->csum_pages);
+	}
+	page_clear(chunk->spares[p]);
+	return chunk->spares[p];
+}
+
+/* It is there; its content before it is seen: qbd_csum_loaded() takes no lock. */
+static void page_loaded(struct qbd_chunk *chunk, u32 p)
+{
+	spin_lock_irq(&chunk->lock);
+	smp_store_release(&chunk->csums[p], chunk->spares[p]);
+	chunk->spares[p] = NULL;
+	spin_unlock_irq(&chunk->lock);
 }
 
 /**
@@ -79,16 +194,15 @@ int qbd_csum_fresh(struct qbd_chunk *chunk)
 	u32 p, l;
 
 	for (p = 0; p < chunk->layer->csum_pages; p++) {
-		struct qbd_csum_page *page = chunk->csums[p];
+		struct qbd_csum_page *page = chunk->csums[p] ?: page_new(chunk, p);
 
-		if (!page)
-			page = page_new(chunk->layer->pool, GFP_NOIO);
 		if (!page)
 			return -ENOMEM;
 		for (l = 0; l < QBD_MAX_REPLICAS; l++)
 			page->copies[l].place = COPY_NOWHERE;
 		page->dirty = true;
-		WRITE_ONCE(chunk->csums[p], page);
+		if (!chunk->csums[p])
+			page_loaded(chunk, p);
 	}
 	return 0;
 }
@@ -143,11 +257,9 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_
 	const struct qbd_layer *layer = chunk->layer;
 	u32 current_legs = qbd_chunk_current(chunk);
 	unsigned int l, holders = 0, others = 0;
+	u8 *both = mempool_alloc(&layer->pool->places, GFP_NOIO);
 	bool found = false;
-	u8 *both = kmalloc(QBD_PAGE_PLACES, GFP_NOIO);
 
-	if (!both)
-		return -ENOMEM;
 	for (l = 0; l < qbd_policy_csum_legs(&layer->policy); l++) {
 		struct qbd_page_id id;
 		int place;
@@ -182,7 +294,7 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_
 		memcpy(page->recorded, qbd_page_payload(both + place * QBD_PAGE_SIZE),
 		       QBD_PAGE_PAYLOAD);
 	}
-	kfree(both);
+	mempool_free(both, &layer->pool->places);
 	if (found && others)
 		chunk->csum_damaged = true;
 	if (found)
@@ -199,7 +311,8 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_
  * @first: the first unit
  * @last: the last unit
  *
- * Sleeps. The chunk exists. Return: 0, -ENOMEM, -EIO no copy can be read.
+ * Sleeps. The chunk exists; who is not activation has prepared the pages. Return: 0;
+ * -ENOMEM in activation; -EIO no copy can be read.
  */
 int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
 {
@@ -214,21 +327,18 @@ int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
 
 		if (chunk->csums[p])
 			continue;
-		page = page_new(chunk->layer->pool, GFP_NOIO);
+		page = page_new(chunk, p);
 		/*
 		 * One that is behind, after a crash or a write that was lost, has
 		 * holes where there is data, and no mismatch would tell.
 		 */
 		chunk->csum_damaged = false;
 		err = page ? page_read(chunk, p, false, page) : -ENOMEM;
-		if (err) {
-			page_free(chunk->layer->pool, page);
+		if (err)
 			continue;
-		}
 		page->dirty = chunk->csum_damaged;
-		/* Its content before it is seen: qbd_csum_loaded() takes no lock. */
-		smp_store_release(&chunk->csums[p], page);
-		if (page->dirty)
+		page_loaded(chunk, p);
+		if (chunk->csum_damaged)
 			qbd_chunk_named(chunk, 0);
 	}
 	mutex_unlock(&chunk->mutex);
@@ -247,16 +357,16 @@ int qbd_csum_load_made(struct qbd_chunk *chunk)
 	u32 p;
 
 	for (p = 0; p < chunk->layer->csum_pages; p++) {
-		struct qbd_csum_page *page = chunk->csums[p];
+		struct qbd_csum_page *page = chunk->csums[p] ?: page_new(chunk, p);
 
 		if (!page)
-			page = page_new(chunk->layer->pool, GFP_KERNEL);
-		if (!page)
 			return -ENOMEM;
-		if (!chunk->csums[p] && page_read(chunk, p, true, page))
-			memset(page->recorded, 0, QBD_PAGE_PAYLOAD);
+		if (!chunk->csums[p]) {
+			if (page_read(chunk, p, true, page))
+				memset(page->recorded, 0, QBD_PAGE_PAYLOAD);
+			page_loaded(chunk, p);
+		}
 		page->dirty = true;
-		chunk->csums[p] = page;
 	}
 	return 0;
 }
@@ -309,11 +419,11 @@ int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 {
 	struct qbd_csum_page *ours = chunk->csums[unit / QBD_CSUMS_PER_PAGE], *page;
+	struct qbd_pool *pool = chunk->layer->pool;
 	bool newer = false;
 
-	page = page_new(chunk->layer->pool, GFP_NOIO);
-	if (!page)
-		return false;
+	page = mempool_alloc(&pool->scratch, GFP_NOIO);
+	page_clear(page);
 	mutex_lock(&chunk->mutex);
 	if (chunk->map && !page_read(chunk, unit / QBD_CSUMS_PER_PAGE, false, page)) {
 		spin_lock_irq(&chunk->lock);
@@ -326,7 +436,7 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 		spin_unlock_irq(&chunk->lock);
 	}
 	mutex_unlock(&chunk->mutex);
-	page_free(chunk->layer->pool, page);
+	mempool_free(page, &pool->scratch);
 	if (newer)
 		qbd_chunk_named(chunk, 0);
 	return newer;
@@ -342,16 +452,17 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 bool qbd_csum_check(struct qbd_chunk *chunk)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
-	struct qbd_csum_page *page = page_new(pool, GFP_NOIO);
+	struct qbd_csum_page *page = mempool_alloc(&pool->scratch, GFP_NOIO);
 	bool damaged = false;
 	u32 p;
 
 	/* Pages of a new chunk are not on disk before a checkpoint; nor are all others. */
 	mutex_lock(&pool->checkpoint_mutex);
 	mutex_lock(&chunk->mutex);
-	for (p = 0; page && chunk->map && !chunk->dead && p < chunk->layer->csum_pages; p++) {
+	for (p = 0; chunk->map && !chunk->dead && p < chunk->layer->csum_pages; p++) {
 		if (!chunk->csums[p] || READ_ONCE(chunk->csums[p]->dirty))
 			continue;
+		page_clear(page);
 		chunk->csum_damaged = false;
 		page_read(chunk, p, false, page);
 		if (!chunk->csum_damaged)
@@ -363,7 +474,7 @@ bool qbd_csum_check(struct qbd_chunk *chunk)
 	}
 	mutex_unlock(&chunk->mutex);
 	mutex_unlock(&pool->checkpoint_mutex);
-	page_free(pool, page);
+	mempool_free(page, &pool->scratch);
 	if (damaged)
 		qbd_chunk_named(chunk, 0);
 	return damaged;
@@ -394,8 +505,10 @@ void qbd_csum_drop(struct qbd_chunk *chunk)
 					atomic_dec(&pool->nr_pending);
 			mempool_free(segment, &pool->pendings);
 		}
-		page_free(chunk->layer->pool, page);
+		page_free(pool, page);
+		page_free(pool, chunk->spares[p]);
 		chunk->csums[p] = NULL;
+		chunk->spares[p] = NULL;
 	}
 }
 

@@ -113,9 +113,17 @@ void qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
 	u32 unit;
+	bool got;
 
+	spin_lock_irq(&chunk->lock);
+	got = qbd_csum_try_reserve(chunk, first, last);
+	spin_unlock_irq(&chunk->lock);
+	if (got)
+		return;
+	/* It holds none now, and one waits at a time. */
+	mutex_lock(&pool->memory_mutex);
 	for (unit = first; unit <= last; unit = next_segment(unit)) {
-		struct qbd_pending *spare = mempool_alloc(&pool->pendings, GFP_NOIO);
+		struct qbd_pending *spare = qbd_memory_wait(pool, &pool->pendings);
 
 		spin_lock_irq(&chunk->lock);
 		spare = segment_use(chunk, unit, spare);
@@ -123,6 +131,7 @@ void qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
 		if (spare)
 			mempool_free(spare, &pool->pendings);
 	}
+	mutex_unlock(&pool->memory_mutex);
 }
 
 /**

@@ -127,6 +127,7 @@ static enum taken take_row(struct qbd_destage *d, struct qbd_journal_row *jr, bo
 	memset(d, 0, sizeof(*d));
 	d->jr = jr;
 	init_completion(&d->written);
+	qbd_csum_prepare_rows(chunk, jr->row, 1);
 	d->rows = qbd_rows_alloc(chunk, jr->row, 1, wait ? GFP_NOIO : GFP_NOWAIT);
 	if (!d->rows)
 		return NOT_NOW;

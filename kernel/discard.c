@@ -29,6 +29,7 @@ static int free_if_empty(struct qbd_chunk *chunk)
 
 	if (err)
 		return err;
+	qbd_csum_prepare_rows(chunk, 0, layer->rows);
 	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
 	if (!chunk->dead && chunk->map &&
 	    RB_EMPTY_ROOT(&chunk->journal) &&
@@ -65,6 +66,7 @@ again:
 	err = qbd_ring_admit(layer->pool);
 	if (err)
 		return err;
+	qbd_csum_prepare_rows(chunk, first, last - first + 1);
 	qbd_chunk_lock(chunk, &lock, first, last);
 	spin_lock_irq(&chunk->lock);
 	journaled = qbd_journal_has(chunk, first, last);
@@ -143,8 +145,6 @@ static int discard(struct qbd_layer *layer, u64 at, u64 bytes)
 		if (!xa_load(&layer->map, number) && !xa_load(&layer->chunks, number))
 			continue;
 		chunk = qbd_chunk_get(layer, number, GFP_NOIO);
-		if (!chunk)
-			return -ENOMEM;
 		if (!READ_ONCE(chunk->map))
 			err = 0;
 		else if (!start && (end == layer->chunk_bytes || at == size))

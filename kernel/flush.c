@@ -334,7 +334,10 @@ static void checkpoint_work(struct work_struct *work)
 		return;
 	/* Someone may be out, or in again. */
 	qbd_ring_extend(pool, qbd_pool_max_m(pool));
-	if (pool->checkpoint_left)
+	/* Who waits for memory may find it in what is left. */
+	if (atomic_read(&pool->starved))
+		mod_delayed_work(pool->checkpoint_wq, &pool->checkpoint_work, HZ / 10);
+	else if (pool->checkpoint_left)
 		qbd_checkpoint_idle(pool);
 }
 

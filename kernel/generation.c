@@ -19,8 +19,6 @@
  *
  * Model: tests/model/members.pml.
  */
-#include <linux/mm.h>
-
 #include "qbd.h"
 
 /**
@@ -74,48 +72,61 @@ static int read_block(struct qbd_pool *pool, u64 number, u8 *raw, struct qbd_rin
 	return -EIO;
 }
 
-/* Step 2. *first_lsn: of the first block, if there is one. */
-static int copy_blocks(struct qbd_pool *pool, u64 members, u64 from, u64 to, u64 *first_lsn)
+/* Sends blocks with numbers from @number on to all members of the new generation. */
+static int send_blocks(struct qbd_pool *pool, u64 members, u64 number, u8 *raw, u64 nr)
 {
-	u8 *log = kvmalloc_array(to - from + 1, QBD_PAGE_SIZE, GFP_NOIO);
 	struct qbd_wait wait;
 	unsigned int i;
-	u64 n, failed;
 	int err = 0;
+	u64 n;
 
-	if (!log)
-		return -ENOMEM;
-	for (n = 0; n < to - from && !err; n++) {
-		struct qbd_ring_block head;
-		u8 *raw = log + n * QBD_PAGE_SIZE;
-
-		err = read_block(pool, from + n, raw, &head);
-		if (!n)
-			*first_lsn = head.first_lsn;
-		head.generation = pool->members.ring_generation + 1;
-		head.number = to + n;
-		head.tail = to;
-		head.batch_index = n;
-		if (!err)
-			qbd_ring_block_seal(raw, pool->members.pool_uuid, &head);
-	}
 	qbd_wait_init(&wait);
 	for (i = 0; i < QBD_MAX_BACKENDS && !err; i++) {
 		struct qbd_backend *b = qbd_backend_in(pool, i);
 
-		for (n = 0; (members & BIT_ULL(i)) && n < to - from; n++) {
-			if (!b) {
-				err = -EIO;
-				break;
-			}
+		if (!(members & BIT_ULL(i)))
+			continue;
+		err = b ? 0 : -EIO;
+		for (n = 0; b && n < nr; n++)
 			qbd_backend_submit(b, REQ_OP_WRITE | REQ_FUA | REQ_META,
-					   block_offset(pool, b, to + n),
-					   log + n * QBD_PAGE_SIZE, QBD_PAGE_SIZE, &wait);
-		}
+					   block_offset(pool, b, number + n),
+					   raw + n * QBD_PAGE_SIZE, QBD_PAGE_SIZE, &wait);
 	}
-	failed = qbd_wait_for(&wait);
-	kvfree(log);
-	return failed ? -EIO : err;
+	return qbd_wait_for(&wait) ? -EIO : err;
+}
+
+/*
+ * Step 2. *first_lsn: of the first block, if there is one. While the ring waits
+ * nobody's memory comes back, so none is asked for: the pages of checkpoints, whose
+ * mutex the caller has, are room enough for some blocks at a time.
+ */
+static int copy_blocks(struct qbd_pool *pool, u64 members, u64 from, u64 to, u64 *first_lsn)
+{
+	u8 *buffers = pool->checkpoint_pages.buffers;
+	u64 n, at = 0, nr;
+	int err = 0;
+
+	lockdep_assert_held(&pool->checkpoint_mutex);
+	for (; at < to - from && !err; at += nr) {
+		nr = min_t(u64, QBD_PAGES_GROUP, to - from - at);
+		for (n = at; n < at + nr && !err; n++) {
+			u8 *raw = buffers + (n - at) * QBD_PAGE_SIZE;
+			struct qbd_ring_block head;
+
+			err = read_block(pool, from + n, raw, &head);
+			if (err)
+				break;
+			if (!n)
+				*first_lsn = head.first_lsn;
+			head.generation = pool->members.ring_generation + 1;
+			head.number = to + n;
+			head.tail = to;
+			head.batch_index = n;
+			qbd_ring_block_seal(raw, pool->members.pool_uuid, &head);
+		}
+		err = err ?: send_blocks(pool, members, to + at, buffers, nr);
+	}
+	return err;
 }
 
 /* Step 3. */

@@ -17,15 +17,13 @@
 
 #include "qbd.h"
 
-#define GROUP	64
-
 /**
  * qbd_pages_init - buffers for a writer
  * @out: the writer
  */
 int qbd_pages_init(struct qbd_pages *out)
 {
-	out->buffers = vzalloc(GROUP * QBD_PAGE_SIZE);
+	out->buffers = vzalloc(QBD_PAGES_GROUP * QBD_PAGE_SIZE);
 	out->nr = 0;
 	out->failed = 0;
 	return out->buffers ? 0 : -ENOMEM;
@@ -43,7 +41,7 @@ void qbd_pages_exit(struct qbd_pages *out)
  */
 void *qbd_pages_next(struct qbd_pages *out)
 {
-	if (out->nr == GROUP)
+	if (out->nr == QBD_PAGES_GROUP)
 		qbd_pages_send(out);
 	if (!out->nr)
 		qbd_wait_init(&out->wait);

@@ -20,7 +20,6 @@
 
 static DEFINE_MUTEX(pools_mutex);
 static LIST_HEAD(pools);
-static struct kmem_cache *pending_cache;
 
 /**
  * qbd_pool_find - the pool of a mapped device
@@ -64,6 +63,7 @@ static void pool_free(struct qbd_pool *pool)
 	free_wq(pool->stamp_wq);
 	free_wq(pool->ring_wq);
 	free_wq(pool->member_wq);
+	free_wq(pool->reap_wq);
 	qbd_journal_exit(pool);
 	if (pool->started)
 		qbd_chunks_exit(pool);
@@ -79,7 +79,7 @@ static void pool_free(struct qbd_pool *pool)
 	cleanup_srcu_struct(&pool->backends_srcu);
 	bioset_exit(&pool->bios);
 	mempool_exit(&pool->pages);
-	mempool_exit(&pool->pendings);
+	qbd_memory_exit(pool);
 	mempool_exit(&pool->rows);
 	kvfree(pool->csum_values);
 	kvfree(pool->table_payload);
@@ -126,6 +126,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	spin_lock_init(&pool->named_lock);
 	mutex_init(&pool->volume_mutex);
 	mutex_init(&pool->pages_mutex);
+	mutex_init(&pool->memory_mutex);
 	mutex_init(&pool->backend_flush_mutex);
 	mutex_init(&pool->journal.space_mutex);
 	spin_lock_init(&pool->journal.lock);
@@ -164,14 +165,15 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->verify_wq = pool_wq("verify", WQ_HIGHPRI, 0);
 	pool->io_wq = pool_wq("io", WQ_UNBOUND, 0);
 	pool->repair_wq = pool_wq("repair", WQ_UNBOUND, 0);
+	pool->reap_wq = pool_wq("reap", WQ_UNBOUND, 1);
 	if (!pool->super || !pool->next_members || !pool->csum_values ||
 	    !pool->table_payload || !pool->table_places || !pool->member_wq || !pool->stamp_wq ||
 	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
 	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
+	    !pool->reap_wq ||
 	    qbd_pages_init(&pool->checkpoint_pages) ||
 	    bioset_init(&pool->bios, 256, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
-	    mempool_init_slab_pool(&pool->pendings, 64, pending_cache) ||
 	    mempool_init_kmalloc_pool(&pool->rows, 4, qbd_rows_max())) {
 		INIT_LIST_HEAD(&pool->list);
 		pool_free(pool);
@@ -204,6 +206,7 @@ int qbd_pool_start(struct qbd_pool *pool)
 				    pool->members.layer_pages);
 	err = err ?: qbd_ring_init(pool);
 	err = err ?: qbd_journal_init(pool);
+	err = err ?: qbd_memory_init(pool);
 	err = err ?: qbd_chunks_init(pool);
 	err = err ?: qbd_activate(pool, pool->missing);
 	if (err) {
@@ -265,14 +268,12 @@ void qbd_pool_stop(struct qbd_pool *pool)
 int qbd_pool_init(void)
 {
 	BUILD_BUG_ON(PAGE_SIZE != QBD_PAGE_SIZE);
-	pending_cache = kmem_cache_create("qbd-pending", sizeof(struct qbd_pending), 0,
-					  SLAB_RECLAIM_ACCOUNT, NULL);
-	return pending_cache ? 0 : -ENOMEM;
+	return qbd_memory_begin();
 }
 
 void qbd_pool_exit(void)
 {
-	kmem_cache_destroy(pending_cache);
+	qbd_memory_end();
 	/* Chunks and queues are freed after a grace period. */
 	rcu_barrier();
 }

@@ -196,6 +196,7 @@ struct qbd_pending {
 struct qbd_csum_page {
 	u64 lsn;
 	bool dirty;
+	struct qbd_csum_page *next;	/* while it is of no chunk */
 	__le32 *recorded;
 	struct qbd_pending *segments[QBD_SEGMENTS];
 	struct qbd_csum_copy {
@@ -242,6 +243,7 @@ struct qbd_chunk {
 	atomic_t refs;
 	bool dead;
 	bool used;
+	bool pooled;
 	bool csum_damaged;	/* a copy of its table could not be read */
 	struct qbd_map *map;
 	struct qbd_map *new_map;
@@ -253,6 +255,7 @@ struct qbd_chunk {
 	spinlock_t lock;		/* ranges, row locks, checksums, map at its change */
 	struct list_head row_locks;
 	struct qbd_csum_page **csums;	/* layer->csum_pages of them, NULL: not read */
+	struct qbd_csum_page **spares;	/* memory for those: qbd_csum_prepare() */
 	struct rb_root journal;		/* struct qbd_journal_row by row; see journal.c */
 
 	struct qbd_named named;
@@ -430,6 +433,8 @@ struct qbd_wait {
 	atomic64_t failed;
 };
 
+#define QBD_PAGES_GROUP	64
+
 /* Writes metadata pages in groups. */
 struct qbd_pages {
 	u8 *buffers;
@@ -557,9 +562,16 @@ struct qbd_pool {
 	struct workqueue_struct *member_wq;
 	struct workqueue_struct *stamp_wq;
 	struct bio_set bios;
+	struct workqueue_struct *reap_wq;
 	mempool_t pages;
-	mempool_t pendings;
 	mempool_t rows;
+	mempool_t chunks;		/* these and what follows: memory.c */
+	mempool_t csums;
+	mempool_t scratch;
+	mempool_t places;
+	mempool_t pendings;
+	struct mutex memory_mutex;	/* one waits at a time */
+	atomic_t starved;		/* how many wait */
 	struct mutex pages_mutex;	/* one waits for pages at a time: rows.c */
 	struct mutex backend_flush_mutex;	/* nobody passes a flush that still runs */
 };
@@ -717,7 +729,17 @@ int qbd_volume_remove(struct qbd_pool *pool, const char *name, const char **erro
 unsigned int qbd_pool_max_m(struct qbd_pool *pool);
 void qbd_free_deleted(struct work_struct *work);
 
+/* memory.c */
+int qbd_memory_begin(void);
+void qbd_memory_end(void);
+int qbd_memory_init(struct qbd_pool *pool);
+void qbd_memory_exit(struct qbd_pool *pool);
+void *qbd_memory_wait(struct qbd_pool *pool, mempool_t *reserve);
+int qbd_memory_reserve(struct xarray *xa, unsigned long index, gfp_t gfp);
+struct qbd_csum_page *qbd_memory_csum_page(gfp_t gfp);
+
 /* chunk-cache.c */
+size_t qbd_chunk_bytes(u32 nr_ranges, u32 csum_pages);
 struct qbd_chunk *qbd_chunk_find(struct qbd_layer *layer, u32 number);
 struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp);
 void qbd_chunk_put(struct qbd_chunk *chunk);
@@ -749,6 +771,8 @@ int qbd_chunk_free(struct qbd_chunk *chunk);
 
 /* csum-page.c */
 bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last);
+void qbd_csum_prepare(struct qbd_chunk *chunk, u32 first, u32 last);
+void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr);
 int qbd_csum_fresh(struct qbd_chunk *chunk);
 int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last);
 int qbd_csum_load_made(struct qbd_chunk *chunk);

@@ -319,11 +319,13 @@ static int read_rows(struct qbd_chunk *chunk, struct bio *bio, struct bvec_iter 
 	u32 first = div_u64(in_chunk, row_bytes);
 	u32 last = div_u64(in_chunk + iter.bi_size - 1, row_bytes);
 	u32 units = layer->units;
-	struct qbd_rows *rows = qbd_rows_alloc(chunk, first, last - first + 1, GFP_NOIO);
 	u64 offset = in_chunk - (u64)first * row_bytes;
+	struct qbd_rows *rows;
 	bool compared = false;
 	int err;
 
+	qbd_csum_prepare_rows(chunk, first, last - first + 1);
+	rows = qbd_rows_alloc(chunk, first, last - first + 1, GFP_NOIO);
 	qbd_chunk_lock(chunk, &rows->lock, first, last);
 	err = chunk->dead ? -EAGAIN :
 	      qbd_csum_load(chunk, first * units, (last + 1) * units - 1);
@@ -385,10 +387,6 @@ static void read_slow_work(struct work_struct *work)
 		struct bvec_iter iter = io->iter;
 
 		chunk = qbd_chunk_get(layer, number, GFP_NOIO);
-		if (!chunk) {
-			err = -ENOMEM;
-			break;
-		}
 		err = 0;
 		if (!READ_ONCE(chunk->map))
 			zero_piece(bio, &iter, iter.bi_size);

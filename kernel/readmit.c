@@ -93,8 +93,6 @@ static int forget_legs(struct qbd_pool *pool, unsigned int index)
 			if (err)
 				return err;
 			chunk = qbd_chunk_get(layer, n, GFP_NOIO);
-			if (!chunk)
-				return -ENOMEM;
 			mutex_lock(&chunk->mutex);
 			qbd_ring_wait(pool, chunk->record_lsn);
 			if (chunk->map && !chunk->dead) {
@@ -185,8 +183,6 @@ static int drop_stale(struct qbd_backend *b, const struct qbd_slot *entries)
 			if (!stale)
 				continue;
 			chunk = qbd_chunk_get(layer, n, GFP_NOIO);
-			if (!chunk)
-				return -ENOMEM;
 			mutex_lock(&chunk->mutex);
 			qbd_ring_wait(pool, chunk->record_lsn);
 			qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_STAMP);
@@ -230,18 +226,13 @@ static void own_slots(struct qbd_backend *b)
 }
 
 /* Steps 1 to 3 of coming back: tables written and flushed, then the epoch. */
-static int let_in(struct qbd_backend *b, const char **error)
+static int let_in(struct qbd_backend *b, struct qbd_pages *pages, const char **error)
 {
 	struct qbd_pool *pool = b->pool;
 	u64 bit = BIT_ULL(b->index);
-	struct qbd_pages pages;
 	unsigned int i;
 	int err;
 
-	*error = "Out of memory";
-	err = qbd_pages_init(&pages);
-	if (err)
-		return err;
 	own_slots(b);
 	mutex_lock(&pool->checkpoint_mutex);
 	/* A seq above any that it has: what it has is not to win over this. */
@@ -251,11 +242,11 @@ static int let_in(struct qbd_backend *b, const char **error)
 	err = qbd_table_find(&pool->volume_table, b);
 	err = err ?: qbd_table_find(&pool->layer_table, b);
 	if (!err) {
-		qbd_slots_write(b, true, &pages);
-		qbd_table_write(pool, &pool->volume_table, bit, true, &pages);
-		qbd_table_write(pool, &pool->layer_table, bit, true, &pages);
+		qbd_slots_write(b, true, pages);
+		qbd_table_write(pool, &pool->volume_table, bit, true, pages);
+		qbd_table_write(pool, &pool->layer_table, bit, true, pages);
 		*error = "Cannot write the backend's tables";
-		err = qbd_pages_send(&pages) ? -EIO : 0;
+		err = qbd_pages_send(pages) ? -EIO : 0;
 	}
 	mutex_unlock(&pool->checkpoint_mutex);
 	WRITE_ONCE(b->unflushed, 1);
@@ -267,7 +258,6 @@ static int let_in(struct qbd_backend *b, const char **error)
 		err = qbd_member_epoch(pool, 0, bit);
 		mutex_unlock(&pool->member_lock);
 	}
-	qbd_pages_exit(&pages);
 	return err;
 }
 
@@ -284,6 +274,7 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 		     const char **error)
 {
 	struct qbd_slot *entries = NULL;
+	struct qbd_pages pages = {};
 	struct qbd_backend *b;
 	struct qbd_super *super;
 	int err = -EINVAL;
@@ -325,7 +316,12 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 	if (err)
 		goto free;
 	b->same_host = qbd_same_host(&pool->members, index);
+	*error = "Out of memory";
+	err = qbd_pages_init(&pages);
+	if (err)
+		goto free;
 
+	/* From here on writes may wait, and with them memory that others want. */
 	down_write(&pool->meta_sem);
 	err = stamps_made(pool);
 	*error = "Cannot record which legs are stale";
@@ -339,7 +335,7 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 	if (!err)
 		err = drop_stale(b, entries);
 	if (!err)
-		err = let_in(b, error);
+		err = let_in(b, &pages, error);
 	if (err)
 		take_away_failed(pool, index);
 up:
@@ -354,6 +350,7 @@ up:
 free:
 	qbd_backend_free(b);
 out:
+	qbd_pages_exit(&pages);
 	kvfree(entries);
 	kfree(super);
 	return err;
@@ -373,6 +370,7 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 		       const char **error)
 {
 	struct qbd_geometry geometry = { .index = index };
+	struct qbd_pages pages = {};
 	struct qbd_backend *b;
 	int err = -EINVAL;
 	unsigned int i;
@@ -406,7 +404,7 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 	b->index = index;
 	b->geometry = geometry;
 	*error = "Out of memory";
-	err = qbd_slots_alloc(b);
+	err = qbd_slots_alloc(b) ?: qbd_pages_init(&pages);
 	if (err)
 		goto free;
 	b->same_host = qbd_same_host(&pool->members, index);
@@ -429,7 +427,7 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 	memcpy(uuid, pool->members.members[index].uuid, 16);
 	memcpy(pool->members.members[index].uuid, geometry.uuid, 16);
 	mutex_unlock(&pool->member_lock);
-	err = let_in(b, error);
+	err = let_in(b, &pages, error);
 	if (err) {
 		mutex_lock(&pool->member_lock);
 		memcpy(pool->members.members[index].uuid, uuid, 16);
@@ -443,9 +441,11 @@ up:
 		       b->name, pool->members.epochs[0].number);
 		queue_work(pool->repair_wq, &pool->resync_work);
 		qbd_checkpoint_soon(pool);
-		return 0;
+		goto out;
 	}
 free:
 	qbd_backend_free(b);
+out:
+	qbd_pages_exit(&pages);
 	return err;
 }

@@ -108,11 +108,13 @@ static void limit_rate(struct qbd_pool *pool, u64 bytes)
 static int fill_rows(struct qbd_chunk *chunk, u32 fill, u32 first, u32 nr, u64 *bytes)
 {
 	const struct qbd_layer *layer = chunk->layer;
-	struct qbd_rows *rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
+	struct qbd_rows *rows;
 	u32 row, l;
 	u64 failed;
 	int err;
 
+	qbd_csum_prepare_rows(chunk, first, nr);
+	rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
 	qbd_chunk_lock(chunk, &rows->lock, first, first + nr - 1);
 	err = chunk->dead ? -EAGAIN :
 	      qbd_csum_load(chunk, first * layer->units, (first + nr) * layer->units - 1);
@@ -160,6 +162,7 @@ static int finish(struct qbd_chunk *chunk, u32 fill)
 	err = qbd_ring_admit(pool);
 	if (err)
 		return err;
+	qbd_csum_prepare_rows(chunk, 0, layer->rows);
 	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
 	err = -EAGAIN;
 	if (chunk->dead || (fill & ~qbd_chunk_writable(chunk)))

@@ -36,10 +36,12 @@ static int scrub_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
 {
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_pool *pool = layer->pool;
-	struct qbd_rows *rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
 	u32 current_legs, row, bad = 0;
+	struct qbd_rows *rows;
 	int err;
 
+	qbd_csum_prepare_rows(chunk, first, nr);
+	rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
 	qbd_chunk_lock(chunk, &rows->lock, first, first + nr - 1);
 	err = chunk->dead ? -EAGAIN :
 	      qbd_csum_load(chunk, first * layer->units, (first + nr) * layer->units - 1);
