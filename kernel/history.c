@@ -112,9 +112,14 @@ void qbd_history_revert(struct qbd_membership *m, u32 begun)
 
 	if (!begun)
 		return;
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		if (m->members[i].state != QBD_MEMBER_NONE)
-			m->members[i].state = is_in(m, begun, i) ? QBD_MEMBER_IN : QBD_MEMBER_OUT;
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		if (m->members[i].state == QBD_MEMBER_NONE)
+			continue;
+		m->members[i].state = is_in(m, begun, i) ? QBD_MEMBER_IN : QBD_MEMBER_OUT;
+		/* Who comes in is in the ring later: an image that says else is wrong. */
+		if (m->members[i].state == QBD_MEMBER_OUT)
+			m->ring_members &= ~BIT_ULL(i);
+	}
 	m->nr_epochs -= begun;
 	memmove(&m->epochs[0], &m->epochs[begun], m->nr_epochs * sizeof(m->epochs[0]));
 	memset(&m->epochs[m->nr_epochs], 0, begun * sizeof(m->epochs[0]));

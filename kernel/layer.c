@@ -167,20 +167,29 @@ int qbd_volumes_load(struct qbd_pool *pool)
 
 		if (entry.state == QBD_UNUSED)
 			continue;
-		if (xa_load(&pool->layers, entry.top_layer))
+		if (xa_load(&pool->layers, entry.top_layer)) {
+			DMERR("%s: entry %u of the volume table names layer %u, which another volume has",
+			      pool->members.pool_name, i, entry.top_layer);
 			return -EUCLEAN;
+		}
 		for (l = 1; l < nr_layers(pool); l++) {
 			struct qbd_layer_entry layer = layer_at(pool, l);
 
 			if (layer.state == QBD_UNUSED || layer.number != entry.top_layer)
 				continue;
 			err = volume_load(pool, i, &entry, l, &layer);
+			if (err == -EUCLEAN)
+				DMERR("%s: entry %u of the layer table has a policy that does not fit the pool's slots",
+				      pool->members.pool_name, l);
 			if (err)
 				return err;
 			break;
 		}
-		if (l == nr_layers(pool))
+		if (l == nr_layers(pool)) {
+			DMERR("%s: entry %u of the volume table names layer %u, which is not in the layer table",
+			      pool->members.pool_name, i, entry.top_layer);
 			return -EUCLEAN;
+		}
 	}
 	return 0;
 }

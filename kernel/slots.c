@@ -346,7 +346,8 @@ int qbd_slots_read(struct qbd_backend *b, struct qbd_slot **entries)
 {
 	const u32 step = 128;	/* pages a read: 1 MiB */
 	u8 *buffer = vmalloc(step * QBD_PAGE_PLACES);
-	struct qbd_slot *e = kvcalloc(b->geometry.nr_slots, sizeof(*e), GFP_KERNEL);
+	/* Up to 2 GiB: more than kvcalloc() takes. */
+	struct qbd_slot *e = vzalloc(array_size(b->geometry.nr_slots, sizeof(*e)));
 	u32 page, i, n, damaged = 0;
 	int err = buffer && e ? 0 : -ENOMEM;
 
