@@ -577,8 +577,11 @@ static int stamp_named(struct qbd_chunk *chunk, void *context)
 	struct activation *a = context;
 
 	mutex_lock(&chunk->mutex);
-	if (chunk->map->epoch == 0) {
-		/* make_maps() found it wrong: a stamp even where all are in. */
+	if (chunk->map->epoch == 0 || (chunk->given_up && !qbd_chunk_settled(chunk))) {
+		/*
+		 * make_maps() found it wrong: a stamp even where all are in. Or what it
+		 * needs is away, and would be behind when it returns.
+		 */
 		qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_STAMP);
 		chunk->record.insync &= a->pool->in;
 		chunk->record_lsn = qbd_ring_append(a->pool, &chunk->record);
@@ -667,6 +670,38 @@ static int check_losses(struct activation *a, u64 missing)
 }
 
 /*
+ * Nor where one that is missing has legs that a chunk needs: those of others may be
+ * behind. It is in no volume's count, for it may be the only one that is missing.
+ */
+static int check_needed(struct activation *a, u64 missing)
+{
+	struct qbd_pool *pool = a->pool;
+	struct qbd_layer *layer;
+	struct qbd_map *map;
+	unsigned long i, n;
+	unsigned int l;
+
+	if (!missing || pool->features.force_history)
+		return 0;
+	xa_for_each(&pool->layers, i, layer) {
+		xa_for_each(&layer->map, n, map) {
+			unsigned int there = 0, away = hweight64(map->insync & missing);
+
+			for (l = 0; away && l < map->nr_legs; l++)
+				there += qbd_leg_state(map->legs[l]) == QBD_SLOT_LIVE &&
+					 (map->insync & pool->in &
+					  BIT_ULL(qbd_leg_backend(map->legs[l])));
+			if (there >= layer->policy.k || there + away < layer->policy.k)
+				continue;
+			DMERR("%s: volume %u chunk %lu needs legs that only missing backends have: force_history has to name the history",
+			      pool->members.pool_name, layer->volume, n);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/*
  * Members that are missing are out, durably. With none missing all get the epoch
  * that was chosen: some may have an older one, or one that was only begun.
  */
@@ -700,8 +735,15 @@ static int keep_ranges(struct qbd_chunk *chunk, void *context)
 			.first_row = i * layer->range_rows, .nr_rows = layer->range_rows,
 		};
 
-		if (chunk->ranges[i].lsn)
-			a->last_lsn = qbd_ring_append(layer->pool, &r);
+		if (!chunk->ranges[i].lsn)
+			continue;
+		atomic_dec(&layer->pool->nr_ranges);
+		if (chunk->given_up) {
+			chunk->ranges[i].lsn = 0;
+			continue;
+		}
+		chunk->unreconciled |= BIT_ULL(i);
+		a->last_lsn = qbd_ring_append(layer->pool, &r);
 	}
 	if (!a->last_lsn)
 		qbd_chunk_unnamed(chunk);
@@ -761,12 +803,16 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 	err = err ?: check_losses(a, missing);
 	if (err)
 		goto out;
+	for (i = 0; i < QBD_MAX_BACKENDS && pool->features.force_history; i++)
+		if (missing & BIT_ULL(i))
+			pool->members.members[i].unseen = true;
 	lsn = max3(a->replay.next_lsn, a->max_lsn + 1, pool->members.ring_first_lsn);
 	block = a->empty ? pool->members.ring_first_block : a->replay.last + 1;
 	qbd_ring_start(pool, lsn, block);
 	if (!a->empty)
 		qbd_ring_tail(pool, a->replay.first);
 	err = make_maps(a);
+	err = err ?: check_needed(a, missing);
 	err = err ?: each_record(a, replay_chunks);
 	if (err)
 		goto out;

@@ -99,7 +99,7 @@ static void chunk_release(struct qbd_chunk *chunk)
 	u32 i;
 
 	for (i = 0; i < chunk->layer->nr_ranges; i++)
-		if (chunk->ranges[i].lsn)
+		if (chunk->ranges[i].lsn && !(chunk->unreconciled & BIT_ULL(i)))
 			atomic_dec(&pool->nr_ranges);
 	qbd_csum_drop(chunk);
 	if (chunk->dead && chunk->map) {

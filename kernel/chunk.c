@@ -34,7 +34,8 @@ struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp)
  * qbd_chunk_current - legs that may be read: a mask
  * @chunk: the chunk
  *
- * Current: LIVE, in insync, and on a backend that is in (rule 3).
+ * Current: LIVE, in insync, and on a backend that is in (rule 3). None while the chunk
+ * has rows that could not be reconciled.
  */
 u32 qbd_chunk_current(const struct qbd_chunk *chunk)
 {
@@ -43,7 +44,7 @@ u32 qbd_chunk_current(const struct qbd_chunk *chunk)
 	u32 mask = 0;
 	unsigned int l;
 
-	if (!map)
+	if (!map || unlikely(READ_ONCE(chunk->unreconciled)))
 		return 0;
 	good &= READ_ONCE(map->insync);
 	for (l = 0; l < map->nr_legs; l++) {
@@ -135,6 +136,10 @@ void qbd_chunk_record(const struct qbd_chunk *chunk, struct qbd_record *r, u8 op
  *
  * Context: chunk->mutex; the epoch that put them out is durable.
  *
+ * One that would have fewer than K legs then is not stamped. Nothing is written to
+ * it, so those that are away miss nothing, and have it again when they return (rule
+ * 4); once they were stamped away it would be lost.
+ *
  * Return: the record's LSN, to be waited for; 0 when there was nothing to do. The
  * caller must not append another chunk record before this one is in effect.
  */
@@ -145,7 +150,8 @@ u64 qbd_chunk_stamp(struct qbd_chunk *chunk)
 
 	lockdep_assert_held(&chunk->mutex);
 	qbd_ring_wait(pool, chunk->record_lsn);
-	if (!chunk->map || chunk->dead || qbd_chunk_settled(chunk))
+	if (!chunk->map || chunk->dead || qbd_chunk_settled(chunk) ||
+	    hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
 		return 0;
 	qbd_chunk_record(chunk, r, QBD_CHUNK_STAMP);
 	r->insync &= READ_ONCE(pool->in);
@@ -160,6 +166,9 @@ static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
 	struct qbd_record *r = &chunk->record;
 	u64 legs[QBD_MAX_LEGS];
 
+	*err = -EIO;
+	if (qbd_layer_blind(layer))
+		return 0;
 	qbd_memory_reserve(&layer->map, chunk->number, GFP_NOIO);
 	while (!chunk->new_map)
 		chunk->new_map = qbd_map_alloc(nr_legs, GFP_NOIO | __GFP_MEMALLOC);
@@ -354,6 +363,8 @@ int qbd_chunk_settle(struct qbd_chunk *chunk)
 		err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
 		mutex_unlock(&chunk->mutex);
 		up_read(&pool->meta_sem);
+		if (hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
+			break;
 	}
 	if (!err && hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
 		err = -EIO;

@@ -174,10 +174,10 @@ static struct qbd_csum_page *page_new(struct qbd_chunk *chunk, u32 p)
 	return chunk->spares[p];
 }
 
-/* It is there; its content before it is seen: qbd_csum_loaded() takes no lock. */
 static void page_loaded(struct qbd_chunk *chunk, u32 p)
 {
 	spin_lock_irq(&chunk->lock);
+	/* Its content before it is seen: qbd_csum_loaded() takes no lock. */
 	smp_store_release(&chunk->csums[p], chunk->spares[p]);
 	chunk->spares[p] = NULL;
 	spin_unlock_irq(&chunk->lock);
@@ -386,9 +386,14 @@ int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 {
 	u32 n;
 
-	/* Fewer than K legs are there: nobody reads it, nobody writes it. */
-	if (hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
+	/*
+	 * Fewer than K legs are there: its pages may be nowhere, and with this log the
+	 * value goes. Legs that return must not make it what the pages say.
+	 */
+	if (hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k) {
+		chunk->given_up = true;
 		return 0;
+	}
 	for (; nr; first += n, values += n, nr -= n) {
 		struct qbd_csum_page *page;
 		int err = qbd_csum_load(chunk, first, first);

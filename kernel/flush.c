@@ -200,7 +200,8 @@ static int end_ranges(struct qbd_chunk *chunk, void *context)
 
 		if (!range->lsn)
 			continue;
-		if (range->inflight || (s32)(range->done_in - c->flush) >= 0) {
+		if (range->inflight || (s32)(range->done_in - c->flush) >= 0 ||
+		    (chunk->unreconciled & BIT_ULL(i))) {
 			keep = true;
 			if (range->lsn <= c->lsn)
 				renew |= BIT_ULL(i);

@@ -158,6 +158,7 @@ void qbd_super_encode(const struct qbd_super *super, void *raw)
 		memcpy(d->members[i].uuid, m->uuid, 16);
 		string_copy(d->members[i].tags, m->tags, QBD_TAGS_SIZE);
 		d->members[i].state = m->state;
+		d->members[i].unseen = m->unseen;
 		d->members[i].out_epoch = cpu_to_le32(m->out_epoch);
 	}
 	d->crc = cpu_to_le32(super_crc(d));
@@ -343,6 +344,7 @@ int qbd_super_decode(const void *raw, u64 device_bytes, struct qbd_super *super)
 			return -EINVAL;
 		string_copy(p->members[i].tags, d->members[i].tags, QBD_TAGS_SIZE);
 		p->members[i].state = d->members[i].state;
+		p->members[i].unseen = d->members[i].unseen;
 		p->members[i].out_epoch = le32_to_cpu(d->members[i].out_epoch);
 	}
 	err = membership_check(p);

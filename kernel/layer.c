@@ -276,6 +276,37 @@ static unsigned int usable_members(struct qbd_pool *pool, const char *tag)
 }
 
 /**
+ * qbd_layer_blind - may there be chunks that no table names which is there
+ * @layer: the layer
+ *
+ * After a start that the operator forced without more of the volume's backends than
+ * it may lose: a chunk may be on these alone. What no table names is an I/O error
+ * then, never a hole, and is not made anew (rule 5).
+ */
+bool qbd_layer_blind(const struct qbd_layer *layer)
+{
+	const struct qbd_membership *m = &layer->pool->members;
+	unsigned int i, gone = 0;
+	bool unseen = false;
+
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		unseen |= READ_ONCE(m->members[i].unseen);
+	if (likely(!unseen))
+		return false;
+	unseen = false;
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		const struct qbd_member *member = &m->members[i];
+
+		if (member->state == QBD_MEMBER_NONE || (layer->pool->in & BIT_ULL(i)) ||
+		    !qbd_tag_match(member->tags, layer->tag))
+			continue;
+		gone++;
+		unseen |= member->unseen;
+	}
+	return unseen && gone > layer->policy.m;
+}
+
+/**
  * qbd_volume_create - make a volume
  * @pool: the pool
  * @error: set to what was wrong

@@ -96,6 +96,7 @@ void qbd_member_next_epoch(struct qbd_pool *pool, struct qbd_membership *m, u64 
 			m->members[i].out_epoch = number;
 		} else if (back & BIT_ULL(i)) {
 			m->members[i].state = QBD_MEMBER_IN;
+			m->members[i].unseen = false;
 		}
 		if (m->members[i].state == QBD_MEMBER_IN)
 			m->epochs[0].in |= BIT_ULL(i);

@@ -232,6 +232,8 @@ struct qbd_named {
  * @map: NULL while the chunk does not exist; stays valid as long as this does
  * @new_map: made for a record that will make the chunk
  * @dead: freed; look it up again
+ * @unreconciled: ranges that stay active, for at the start too few legs were there to
+ *	make their rows whole: nobody may use the chunk (reconcile.c). Not in nr_ranges
  * @mutex: its chunk records, and loading of its checksums
  * @record_lsn: its last chunk record; the next one waits until it is in effect
  * @lsn: the last record that named it; it is on pool->named while that may not
@@ -245,6 +247,8 @@ struct qbd_chunk {
 	bool used;
 	bool pooled;
 	bool csum_damaged;	/* a copy of its table could not be read */
+	bool given_up;		/* at the start, when fewer than K legs were there */
+	u64 unreconciled;
 	struct qbd_map *map;
 	struct qbd_map *new_map;
 
@@ -727,6 +731,7 @@ int qbd_volume_create(struct qbd_pool *pool, struct qbd_volume_entry *entry,
 		      const char **error);
 int qbd_volume_remove(struct qbd_pool *pool, const char *name, const char **error);
 unsigned int qbd_pool_max_m(struct qbd_pool *pool);
+bool qbd_layer_blind(const struct qbd_layer *layer);
 void qbd_free_deleted(struct work_struct *work);
 
 /* memory.c */
@@ -947,6 +952,7 @@ int qbd_activate(struct qbd_pool *pool, u64 missing);
 /* reconcile.c */
 int qbd_reconcile_rows(struct qbd_rows *rows, bool replay);
 int qbd_reconcile_range(struct qbd_chunk *chunk, u32 range);
+int qbd_reconcile_late(struct qbd_chunk *chunk, void *context);
 
 /* resync.c, scrub.c */
 int qbd_chunks_each(struct qbd_pool *pool,

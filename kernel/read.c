@@ -388,10 +388,12 @@ static void read_slow_work(struct work_struct *work)
 
 		chunk = qbd_chunk_get(layer, number, GFP_NOIO);
 		err = 0;
-		if (!READ_ONCE(chunk->map))
-			zero_piece(bio, &iter, iter.bi_size);
-		else
+		if (READ_ONCE(chunk->map))
 			err = read_rows(chunk, bio, iter, in_chunk);
+		else if (qbd_layer_blind(layer))
+			err = -EIO;
+		else
+			zero_piece(bio, &iter, iter.bi_size);
 		qbd_chunk_put(chunk);
 	} while (err == -EAGAIN);
 	if (err == -EIO)
@@ -423,7 +425,7 @@ int qbd_read_map(struct qbd_io *io)
 		/* A fast read has its own reference until it ends. */
 		if (!fast)
 			qbd_chunk_put(chunk);
-	} else if (!xa_load(&layer->map, number)) {
+	} else if (!xa_load(&layer->map, number) && !qbd_layer_blind(layer)) {
 		zero_piece(bio, &iter, iter.bi_size);
 		bio_endio(bio);
 		return DM_MAPIO_SUBMITTED;

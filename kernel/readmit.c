@@ -64,6 +64,21 @@ static int stamps_made(struct qbd_pool *pool)
 	return err;
 }
 
+/*
+ * A leg on @index, which is out, leaves insync with chunk->record; those on others
+ * that are out with it, as with any record. But a chunk that has fewer than K legs
+ * may need what these have: for them it is as it was (qbd_chunk_stamp()).
+ */
+static void leave_insync(struct qbd_chunk *chunk, unsigned int index)
+{
+	if (hweight32(qbd_chunk_current(chunk)) >= chunk->layer->policy.k) {
+		chunk->record.insync &= READ_ONCE(chunk->layer->pool->in);
+	} else {
+		chunk->record.insync &= ~BIT_ULL(index);
+		chunk->record.epoch = chunk->map->epoch;
+	}
+}
+
 /* The pool's map has no leg on @index any more: its device will be another one. */
 static int forget_legs(struct qbd_pool *pool, unsigned int index)
 {
@@ -99,7 +114,7 @@ static int forget_legs(struct qbd_pool *pool, unsigned int index)
 				struct qbd_record *r = &chunk->record;
 
 				qbd_chunk_record(chunk, r, QBD_CHUNK_STAMP);
-				r->insync &= READ_ONCE(pool->in);
+				leave_insync(chunk, index);
 				for (l = 0; l < r->nr_legs; l++)
 					if (r->legs[l].backend == index)
 						r->legs[l].state = QBD_SLOT_FREE;
@@ -113,6 +128,35 @@ static int forget_legs(struct qbd_pool *pool, unsigned int index)
 		}
 	}
 	return 0;
+}
+
+/*
+ * A chunk that only this backend's table names, which nobody could see since the
+ * operator forced a start without it: nobody made it anew meanwhile, so it is as it
+ * was (qbd_layer_blind()).
+ */
+static void know_chunk(struct qbd_layer *layer, const struct qbd_slot *e)
+{
+	struct qbd_pool *pool = layer->pool;
+	struct qbd_chunk *chunk;
+	struct qbd_map *map;
+
+	do {
+		map = qbd_map_alloc(qbd_policy_legs(&layer->policy), GFP_NOIO | __GFP_MEMALLOC);
+	} while (!map);
+	map->gen = e->gen;
+	map->epoch = e->epoch;
+	map->insync = e->insync;
+	map->flags = e->flags;
+	qbd_memory_reserve(&layer->map, e->chunk, GFP_NOIO);
+	spin_lock(&pool->map_lock);
+	xa_store(&layer->map, e->chunk, map, GFP_NOWAIT);
+	chunk = xa_load(&layer->chunks, e->chunk);
+	if (chunk)
+		WRITE_ONCE(chunk->map, map);
+	layer->nr_allocated++;
+	pool->nr_chunks++;
+	spin_unlock(&pool->map_lock);
 }
 
 /*
@@ -131,8 +175,11 @@ static int compare_legs(struct qbd_backend *b, const struct qbd_slot *entries)
 		struct qbd_layer *layer = e->state ? xa_load(&pool->layers, e->layer) : NULL;
 		struct qbd_map *map;
 
-		if (!layer)
+		if (!layer || e->chunk >= layer->nr_chunks)
 			continue;
+		if (pool->members.members[b->index].unseen && !xa_load(&layer->map, e->chunk) &&
+		    qbd_layer_blind(layer))
+			know_chunk(layer, e);
 		spin_lock(&pool->map_lock);
 		map = xa_load(&layer->map, e->chunk);
 		if (map && map->gen == e->gen && e->leg < map->nr_legs &&
@@ -173,7 +220,7 @@ static int drop_stale(struct qbd_backend *b, const struct qbd_slot *entries)
 					e = &entries[qbd_leg_slot(leg)];
 					stale = e->layer != layer->number || e->chunk != n ||
 						e->gen != map->gen || e->epoch != map->epoch ||
-						e->insync != map->insync || e->leg != l ||
+						(map->insync & ~e->insync) || e->leg != l ||
 						e->state != QBD_SLOT_LIVE;
 				}
 			}
@@ -186,7 +233,7 @@ static int drop_stale(struct qbd_backend *b, const struct qbd_slot *entries)
 			mutex_lock(&chunk->mutex);
 			qbd_ring_wait(pool, chunk->record_lsn);
 			qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_STAMP);
-			chunk->record.insync &= READ_ONCE(pool->in);
+			leave_insync(chunk, b->index);
 			chunk->record_lsn = qbd_ring_append(pool, &chunk->record);
 			err = qbd_ring_wait(pool, chunk->record_lsn);
 			mutex_unlock(&chunk->mutex);

@@ -15,6 +15,11 @@
  * Then parity is computed anew, and every leg that differs is written. The new
  * values go to the pages; while the pool runs, into the ring by the next flush.
  *
+ * A chunk of which fewer than K legs are there at the start cannot be reconciled. Its
+ * ranges stay active, and it cannot be used (qbd_chunk_current()) until all backends
+ * that have legs of it are back, or replaced: with some, blocks would be lost that the
+ * next one brings. Then resync reconciles it first.
+ *
  * Order: data and parity are written here and flushed by the caller before the
  * pages are. A crash between any two writes leaves the range active, and what is
  * found then is one of the mixtures that this was made for.
@@ -276,14 +281,7 @@ int qbd_reconcile_rows(struct qbd_rows *rows, bool replay)
 	return err;
 }
 
-/**
- * qbd_reconcile_range - reconcile one range of a chunk, at activation
- * @chunk: the chunk
- * @range: number of the range
- *
- * Sleeps. Return: as qbd_reconcile_rows().
- */
-int qbd_reconcile_range(struct qbd_chunk *chunk, u32 range)
+static int reconcile_range(struct qbd_chunk *chunk, u32 range, bool replay)
 {
 	struct qbd_layer *layer = chunk->layer;
 	u32 step = layer->io_rows, row = range * layer->range_rows;
@@ -294,8 +292,76 @@ int qbd_reconcile_range(struct qbd_chunk *chunk, u32 range)
 		u32 nr = min(step - row % step, end - row);
 		struct qbd_rows *rows = qbd_rows_alloc(chunk, row, nr, GFP_NOIO);
 
-		err = qbd_reconcile_rows(rows, true);
+		err = qbd_reconcile_rows(rows, replay);
 		qbd_rows_free(rows);
 	}
 	return err;
+}
+
+/**
+ * qbd_reconcile_range - reconcile one range of a chunk, at activation
+ * @chunk: the chunk
+ * @range: number of the range
+ *
+ * Sleeps. Return: as qbd_reconcile_rows().
+ */
+int qbd_reconcile_range(struct qbd_chunk *chunk, u32 range)
+{
+	return reconcile_range(chunk, range, true);
+}
+
+/* All of a chunk's rows are locked. Return: 0, or an error, and it is as it was. */
+static int reconcile_all(struct qbd_chunk *chunk)
+{
+	struct qbd_layer *layer = chunk->layer;
+	u64 ranges = chunk->unreconciled;
+	int err = 0;
+	u32 i;
+
+	/* Who reads meanwhile without a lock finds what matches, or waits for the lock. */
+	WRITE_ONCE(chunk->unreconciled, 0);
+	if (!qbd_chunk_settled(chunk) ||
+	    hweight32(qbd_chunk_current(chunk)) < layer->policy.k)
+		err = -EIO;
+	for (i = 0; i < layer->nr_ranges && !err; i++)
+		if (ranges & BIT_ULL(i))
+			err = reconcile_range(chunk, i, false);
+	spin_lock_irq(&chunk->lock);
+	if (err)
+		WRITE_ONCE(chunk->unreconciled, ranges);
+	for (i = 0; i < layer->nr_ranges && !err; i++) {
+		if (!(ranges & BIT_ULL(i)))
+			continue;
+		/* As after a write: a flush records the values, then it may end. */
+		chunk->ranges[i].done_in = READ_ONCE(layer->pool->flush_number);
+		atomic_inc(&layer->pool->nr_ranges);
+	}
+	spin_unlock_irq(&chunk->lock);
+	return err;
+}
+
+/**
+ * qbd_reconcile_late - reconcile what could not be at the start, if it can be now
+ * @chunk: the chunk
+ * @context: not used
+ *
+ * For qbd_named_each(). Sleeps. Return: 0.
+ */
+int qbd_reconcile_late(struct qbd_chunk *chunk, void *context)
+{
+	struct qbd_layer *layer = chunk->layer;
+	struct qbd_row_lock lock;
+	int err = 0;
+
+	if (!READ_ONCE(chunk->unreconciled))
+		return 0;
+	qbd_csum_prepare_rows(chunk, 0, layer->rows);
+	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
+	if (chunk->unreconciled && !chunk->dead)
+		err = reconcile_all(chunk);
+	qbd_chunk_unlock(chunk, &lock);
+	if (!err)
+		DMINFO("%s: volume %u chunk %u has enough legs again",
+		       layer->pool->members.pool_name, layer->volume, chunk->number);
+	return 0;
 }

@@ -371,6 +371,7 @@ void qbd_resync_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(work, struct qbd_pool, resync_work);
 
+	qbd_named_each(pool, qbd_reconcile_late, NULL);
 	/* After a crash a row that is all in the journal may be torn in its place. */
 	qbd_destage_all(pool);
 	WRITE_ONCE(pool->resync.running, true);

@@ -191,6 +191,8 @@ static void write_settle(struct work_struct *work)
 		mutex_lock(&chunk->mutex);
 		err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
 		mutex_unlock(&chunk->mutex);
+		if (hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
+			break;
 	}
 	if (!err && hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
 		err = -EIO;

@@ -130,7 +130,8 @@ struct qbd_member_disk {
 	u8 uuid[16];
 	char tags[QBD_TAGS_SIZE];	/* "host=B ssd", separated by blanks */
 	u8 state;
-	u8 reserved0[3];
+	u8 unseen;		/* out by a forced start: it may have chunks of its own */
+	u8 reserved0[2];
 	__le32 out_epoch;	/* the epoch in which it dropped out */
 	u8 reserved[8];
 };
@@ -468,6 +469,7 @@ struct qbd_member {
 	u8 uuid[16];
 	char tags[QBD_TAGS_SIZE];
 	u8 state;
+	bool unseen;
 	u32 out_epoch;
 };
 

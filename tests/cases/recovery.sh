@@ -23,12 +23,17 @@ cut_pool() { # COUNT
 	qbd pool start p
 }
 
+# All of them stand still before the first one changes: nobody sees some with the old table, some with the new.
 set_tables() { # TABLE INDEX...
 	local table=$1 i
 	shift
 	for i; do
-		dmsetup suspend --noflush "cut$i"
 		dmsetup load "cut$i" --table "${table/DEV/${below[i]}}"
+	done
+	for i; do
+		dmsetup suspend --noflush "cut$i"
+	done
+	for i; do
 		dmsetup resume "cut$i"
 	done
 }
@@ -115,8 +120,128 @@ ring_has() { # COUNT
 	[ "$(ring_members | wc -w)" -ge "$1" ]
 }
 
+tag_of_pool() {
+	pool_status epoch | sed 's/.*://'
+}
+
+# A leg that was not filled yet, when the backend goes that has the other one.
+needed_legs_are_waited_for() {
+	local chunk tag lost=()
+	fresh_pool 3 48 --extent-size 1M
+	volume replicas=2 16M
+	random_file "$WORK/a" 8
+	put "$WORK/a"
+	message fail 1
+	random_file "$WORK/a" 8
+	put "$WORK/a"
+	message resync stop
+	qbd backend readd p "${devs[1]}"
+	assert_eq "$(pool_status health)" AaA health
+	tag=$(tag_of_pool)
+	qbd pool stop p
+	log_mark
+	assert_fails . dmsetup create p --table "0 8192 qbd-pool 2 ${devs[1]} ${devs[2]} 1 allow_degraded"
+	assert_log 'chunk [0-9]+ needs legs that only missing backends have'
+	dmsetup remove p 2>/dev/null || :
+	# The operator says so. What he cannot have he does not lose: not by writes that fail, either.
+	dmsetup create p --table "0 8192 qbd-pool 2 ${devs[1]} ${devs[2]} 2 force_history $tag"
+	dmsetup create p-v --table "0 32768 qbd /dev/mapper/p v"
+	for ((chunk = 0; chunk < 8; chunk++)); do
+		dd if="$v" of=/dev/null bs=1M skip=$chunk count=1 iflag=direct status=none 2>/dev/null ||
+			lost+=("$chunk")
+	done
+	echo "without them: ${lost[*]}"
+	assert_ge "${#lost[@]}" 2 "chunks that cannot be read"
+	assert_le "${#lost[@]}" 6 "chunks that cannot be read"
+	for chunk in "${lost[@]}"; do
+		assert_fails 'Input/output error' dd if=/dev/urandom of="$v" bs=64k seek=$((16 * chunk)) count=1 \
+			oflag=direct conv=notrunc,fsync status=none
+	done
+	qbd backend readd p "${devs[0]}"
+	message resync start
+	repaired
+	same "$WORK/a"
+	scrub_finds 0
+}
+
+# Chunks of which no table tells that is there are errors, not holes, and nobody makes them anew.
+chunks_that_nobody_names() {
+	local chunk tag alone=() round
+	fresh_pool 3 48 --extent-size 1M
+	volume replicas=2 16M
+	random_file "$WORK/a" 8
+	put "$WORK/a"
+	tag=$(tag_of_pool)
+	qbd pool stop p
+	for round in "2 force_history $tag" 0; do
+		dmsetup create p --table "0 8192 qbd-pool 1 ${devs[2]} $round"
+		dmsetup create p-v --table "0 32768 qbd /dev/mapper/p v"
+		alone=()
+		for ((chunk = 0; chunk < 8; chunk++)); do
+			dd if="$v" of=/dev/null bs=1M skip=$chunk count=1 iflag=direct status=none 2>/dev/null ||
+				alone+=("$chunk")
+		done
+		echo "on the others alone: ${alone[*]}"
+		assert_ge "${#alone[@]}" 2 "chunks that cannot be read"
+		for chunk in "${alone[@]}"; do
+			assert_fails 'Input/output error' dd if=/dev/urandom of="$v" bs=64k seek=$((16 * chunk)) \
+				count=1 oflag=direct conv=notrunc,fsync status=none
+		done
+		[ "$round" = 0 ] || { dmsetup remove p-v; dmsetup remove --retry p; }
+	done
+	qbd backend readd p "${devs[0]}"
+	same "$WORK/a"
+	qbd backend readd p "${devs[1]}"
+	message resync start
+	repaired
+	same "$WORK/a"
+	put "$WORK/a" 8
+	scrub_finds 0
+}
+
+# Rows that were being written, of chunks that have too few legs at the start: made whole when these return.
+rows_are_made_whole_later() {
+	local tag chunk block away=() failed
+	cut_pool 4
+	volume ec=2+1 40M
+	random_file "$WORK/a" 32
+	put "$WORK/a"
+	message checkpoint
+	tag=$(tag_of_pool)
+	random_file "$WORK/b" 32
+	dd if="$WORK/b" of="$v" bs=1M oflag=direct conv=notrunc status=none
+	cut
+	dmsetup create p --table "0 8192 qbd-pool 2 ${devs[2]} ${devs[3]} 2 force_history $tag"
+	dmsetup create p-v --table "0 81920 qbd /dev/mapper/p v"
+	# With two legs a block of each row is lost, or none; with one leg none can be read.
+	for chunk in 0 1 2 3; do
+		failed=0
+		for block in 0 1; do
+			dd if="$v" of=/dev/null bs=4k skip=$((chunk * 2048 + block)) count=1 iflag=direct \
+				status=none 2>/dev/null || failed=$((failed + 1))
+		done
+		[ "$failed" != 2 ] || away+=("$chunk")
+	done
+	echo "too few legs: ${away[*]}"
+	assert_ge "${#away[@]}" 1 "chunks with one leg"
+	# A checkpoint does not let go of them.
+	message checkpoint
+	qbd backend readd p "${devs[0]}"
+	qbd backend readd p "${devs[1]}"
+	message resync start
+	repaired
+	for chunk in "${away[@]}"; do
+		cmp <(dd if="$v" bs=1M skip=$((8 * chunk)) count=8 iflag=direct status=none) \
+			<(dd if="$WORK/b" bs=1M skip=$((8 * chunk)) count=8 status=none)
+	done
+	scrub_finds 0
+}
+
 subtest unclean-replicas-2 unclean_start replicas=2 3
 subtest unclean-ec-4-2 unclean_start ec=4+2 6
 subtest read-only-changes-nothing read_only_changes_nothing
+subtest needed-legs-are-waited-for needed_legs_are_waited_for
+subtest chunks-that-nobody-names chunks_that_nobody_names
+subtest rows-are-made-whole-later rows_are_made_whole_later
 subtest ring-is-kept-up ring_is_kept_up
 finish
