@@ -27,6 +27,7 @@ load() {
 	local v
 	rm -f "$WORK"/load-*
 	for v in $volumes; do
+		io_stat writes "/dev/mapper/tank-$v" >"$WORK/load-$v.before"
 		fio --verify=crc32c --verify_fatal=1 --verify_backlog=32 --direct=1 \
 			--ioengine=libaio --iodepth=8 --time_based --runtime="$1" --filename="/dev/mapper/tank-$v" \
 			--name=large --offset=16M --size=16M --rw=randwrite --bs=64k \
@@ -36,13 +37,12 @@ load() {
 		echo $! >"$WORK/load-$v.pid"
 	done
 	for v in $volumes; do
-		io_stat writes "/dev/mapper/tank-$v" >"$WORK/io"
 		wait_until 30 io_flows "$v"
 	done
 }
 
-io_flows() { # VOLUME: some I/O ended since $WORK/io was written
-	[ "$(io_stat writes "/dev/mapper/tank-$1")" -gt $(($(cat "$WORK/io") + 20)) ]
+io_flows() { # VOLUME: some I/O ended since the load began
+	[ "$(io_stat writes "/dev/mapper/tank-$1")" -gt $(($(cat "$WORK/load-$1.before") + 20)) ]
 }
 
 load_end() {
