@@ -715,8 +715,10 @@ static int epoch_without(struct qbd_pool *pool, u64 missing)
 	if (missing)
 		qbd_member_next_epoch(pool, next, missing, 0);
 	failed = qbd_super_write(pool, next, pool->in);
-	if (!failed)
+	if (!failed) {
 		pool->members = *next;
+		qbd_owner_members(pool);
+	}
 	mutex_unlock(&pool->member_lock);
 	return failed ? -EIO : 0;
 }

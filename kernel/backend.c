@@ -72,12 +72,30 @@ struct qbd_bio *qbd_bio_alloc(struct qbd_backend *b, blk_opf_t opf, u64 offset,
 	return qb;
 }
 
+/* The heartbeat blocks are written by who may write nothing else. */
+static bool may_send(const struct qbd_bio *qb)
+{
+	sector_t sector = qb->bio.bi_iter.bi_sector;
+
+	return !op_is_write(bio_op(&qb->bio)) || qbd_owner_has(qb->backend->pool) ||
+	       (sector >= QBD_HEARTBEAT_START >> SECTOR_SHIFT &&
+		sector < QBD_TABLES_START >> SECTOR_SHIFT);
+}
+
 /**
  * qbd_bio_submit - send a bio; its done() may be called before this returns
  * @qb: the bio
+ *
+ * A write of a host whose lease has run out is not sent: it fails here, and is no
+ * failure of the backend.
  */
 void qbd_bio_submit(struct qbd_bio *qb)
 {
+	if (unlikely(!may_send(qb)) && qbd_owner_lost(qb->backend->pool, NULL)) {
+		qb->bio.bi_status = BLK_STS_IOERR;
+		qb->done(qb);
+		return;
+	}
 	atomic_inc(&qb->backend->inflight);
 	qb->start_ns = ktime_get_ns();
 	submit_bio_noacct(&qb->bio);

@@ -113,11 +113,14 @@ static int write_epochs(struct qbd_pool *pool, u64 out, u64 back)
 
 	do {
 		in = (READ_ONCE(pool->in) & ~out) | back;
-		if (!in || !(pool->members.ring_members & in) || last_legs(pool, in))
+		if (!in || !(pool->members.ring_members & in) ||
+		    !qbd_owner_may_raise(pool, in) || last_legs(pool, in))
 			return failed ? -EUCLEAN : -EBUSY;
 		*next = pool->members;
 		qbd_member_next_epoch(pool, next, out, back);
 		failed = qbd_super_write(pool, next, in);
+		if (!qbd_owner_acts(pool))
+			return -EUCLEAN;
 		pool->members = *next;
 		refused |= failed & back;
 		WRITE_ONCE(pool->in, in & ~refused);
@@ -159,6 +162,8 @@ int qbd_member_epoch(struct qbd_pool *pool, u64 out, u64 back)
 	if (err == -EUCLEAN) {
 		err = -EIO;
 		qbd_ring_fail(pool, err);
+	} else if (err != -EBUSY) {
+		qbd_owner_members(pool);
 	}
 	up_write(&pool->epoch_sem);
 	wake_up_all(&pool->member_wait);
@@ -254,6 +259,9 @@ void qbd_member_fail(struct qbd_pool *pool, u64 which)
 {
 	unsigned long flags;
 
+	/* Who does not own the pool has no say in who is in. */
+	if (!qbd_owner_acts(pool))
+		return;
 	spin_lock_irqsave(&pool->member_list_lock, flags);
 	which &= READ_ONCE(pool->in);
 	if (!which) {

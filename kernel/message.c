@@ -407,7 +407,7 @@ static const char *progress_name(const struct qbd_progress *p)
  */
 void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 {
-	static const char *const modes[] = { "rw", "ro", "failed" };
+	static const char *const modes[] = { "rw", "ro", "failed", "standby" };
 	static const char *const journals[] = { "off", "on", "full" };
 	u64 stale[QBD_MAX_BACKENDS];	/* no memory is needed to say how things are */
 	struct qbd_ring *ring = &pool->ring;
@@ -454,6 +454,7 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	       (u64)atomic64_read(&pool->blocks_lost));
 	DMEMIT(" journal %s %u %llu", journals[pool->members.journal],
 	       READ_ONCE(pool->journal.nr_rows), (u64)atomic64_read(&pool->journal.destaged));
+	DMEMIT(" lease %s %u", qbd_owner_status(pool), pool->members.lease_ms);
 }
 
 /**

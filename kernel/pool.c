@@ -8,7 +8,8 @@
  *
  * Stopping: no new work; resync and scrub end at the next row; the journal is
  * destaged; what is pending is flushed; checkpoints until nothing is left in the
- * ring, so that the next start has nothing to replay. Devices are closed from here,
+ * ring, so that the next start has nothing to replay; then the pool is released, for
+ * whoever owns it next. Devices are closed from here,
  * in process context.
  */
 #include <linux/slab.h>
@@ -64,6 +65,8 @@ static void pool_free(struct qbd_pool *pool)
 	free_wq(pool->ring_wq);
 	free_wq(pool->member_wq);
 	free_wq(pool->reap_wq);
+	free_wq(pool->owner_wq);
+	qbd_owner_exit(pool);
 	qbd_journal_exit(pool);
 	if (pool->started)
 		qbd_chunks_exit(pool);
@@ -155,6 +158,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->csum_values = kvzalloc(QBD_PAGE_SIZE, GFP_KERNEL);
 	pool->table_payload = kvzalloc(QBD_PAGE_SIZE, GFP_KERNEL);
 	pool->table_places = kvzalloc(QBD_PAGE_PLACES, GFP_KERNEL);
+	pool->owner_wq = pool_wq("owner", WQ_UNBOUND | WQ_HIGHPRI, 0);
 	pool->member_wq = pool_wq("member", WQ_UNBOUND, 1);
 	pool->stamp_wq = pool_wq("stamp", WQ_UNBOUND, 1);
 	pool->ring_wq = pool_wq("ring", WQ_UNBOUND | WQ_HIGHPRI, 1);
@@ -167,10 +171,10 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->repair_wq = pool_wq("repair", WQ_UNBOUND, 0);
 	pool->reap_wq = pool_wq("reap", WQ_UNBOUND, 1);
 	if (!pool->super || !pool->next_members || !pool->csum_values ||
-	    !pool->table_payload || !pool->table_places || !pool->member_wq || !pool->stamp_wq ||
+	    !pool->table_payload || !pool->table_places || !pool->owner_wq || !pool->member_wq || !pool->stamp_wq ||
 	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
 	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
-	    !pool->reap_wq ||
+	    !pool->reap_wq || qbd_owner_init(pool) ||
 	    qbd_pages_init(&pool->checkpoint_pages) ||
 	    bioset_init(&pool->bios, 256, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
@@ -208,6 +212,10 @@ int qbd_pool_start(struct qbd_pool *pool)
 	err = err ?: qbd_journal_init(pool);
 	err = err ?: qbd_memory_init(pool);
 	err = err ?: qbd_chunks_init(pool);
+	if (!err && pool->members.lease_ms && !pool->features.read_only) {
+		qbd_takeover_begin(pool);
+		err = qbd_takeover(pool);
+	}
 	err = err ?: qbd_activate(pool, pool->missing);
 	if (err) {
 		DMERR("%s: cannot start (%d)", pool->members.pool_name, err);
@@ -263,6 +271,8 @@ void qbd_pool_stop(struct qbd_pool *pool)
 		flush_workqueue(pool->settle_wq);
 	}
 	cancel_delayed_work_sync(&pool->checkpoint_work);
+	if (READ_ONCE(pool->lease.state) == QBD_LEASE_OWNS)
+		qbd_owner_release(pool, qbd_nonce_keep(pool));
 }
 
 int qbd_pool_init(void)
@@ -274,6 +284,7 @@ int qbd_pool_init(void)
 void qbd_pool_exit(void)
 {
 	qbd_memory_end();
+	qbd_nonces_exit();
 	/* Chunks and queues are freed after a grace period. */
 	rcu_barrier();
 }

@@ -26,6 +26,7 @@
  *	stamp_wq	stamps: the ring
  *	ring_wq		ring batches: wait for backends, and for epochs, not for stamps
  *	member_wq	epochs: superblocks only
+ *	owner_wq	heartbeats: their blocks only
  * Each waits only for those below it and for bios. An item that waits for room in
  * the ring holds no lock that a checkpoint needs.
  *
@@ -451,12 +452,67 @@ enum qbd_mode {
 	QBD_RW,
 	QBD_RO,
 	QBD_FAILED,	/* nothing more is written; see the log */
+	QBD_STANDBY,	/* waits for the owner to hand over */
+};
+
+enum qbd_lease_state {
+	QBD_LEASE_NONE,		/* the pool has none: whoever has it open writes */
+	QBD_LEASE_CLAIM,	/* to become the owner */
+	QBD_LEASE_OWNS,
+	QBD_LEASE_LOST,		/* it ran out, or another host has the pool */
+	QBD_LEASE_RELEASED,
+};
+
+/**
+ * struct qbd_beat - the heartbeat block of one member
+ * @since: the last heartbeat that counts, from before it was read; 0: none
+ * @strikes: it had another's nonce, over which ours was written
+ * @read: what follows is known; used before this host owns the pool
+ * @changed: it was another one the time before
+ * @still: when it was first read as it is now
+ * @still_for: how long after that it was read the last time
+ */
+struct qbd_beat {
+	struct qbd_pool *pool;
+	unsigned int index;
+	struct delayed_work work;
+	void *block;
+	u64 counter;
+	u64 since;
+	unsigned int strikes;
+
+	bool read;
+	bool changed;
+	int error;
+	u32 token;
+	u64 still;
+	u64 still_for;
+	struct qbd_heartbeat seen;
+};
+
+/**
+ * struct qbd_lease - may this host write? owner.c explains. Times of CLOCK_BOOTTIME
+ * @lock: all but @term, @nonce and what a beat's work has for itself
+ * @deadline: until when anything may be written; read without the lock
+ * @in: members by the last epoch that is durable
+ */
+struct qbd_lease {
+	spinlock_t lock;	/* see above */
+	enum qbd_lease_state state;
+	u64 deadline;
+	u64 term;
+	u64 nonce;
+	u64 in;
+	struct qbd_beat *beats;
+	wait_queue_head_t wait;
 };
 
 /* What a table line asks for. */
 struct qbd_features {
 	bool allow_degraded;
 	bool read_only;
+	bool standby;
+	bool take_over;		/* no other host owns the pool, whatever is missing */
 	u64 force_history;	/* tag of an epoch; 0: none */
 	unsigned int cache_mb;
 };
@@ -515,6 +571,7 @@ struct qbd_pool {
 
 	struct qbd_ring ring;
 	struct qbd_journal journal;
+	struct qbd_lease lease;
 
 	spinlock_t named_lock;		/* named, idle, a chunk's lsn */
 	struct list_head named;
@@ -565,6 +622,7 @@ struct qbd_pool {
 	struct workqueue_struct *ring_wq;
 	struct workqueue_struct *member_wq;
 	struct workqueue_struct *stamp_wq;
+	struct workqueue_struct *owner_wq;
 	struct bio_set bios;
 	struct workqueue_struct *reap_wq;
 	mempool_t pages;
@@ -679,6 +737,7 @@ void qbd_ring_move(struct qbd_pool *pool, u64 tail, u64 next);
 void qbd_ring_tail(struct qbd_pool *pool, u64 block);
 void qbd_ring_start(struct qbd_pool *pool, u64 lsn, u64 block);
 void qbd_ring_fail(struct qbd_pool *pool, int error);
+bool qbd_ring_stop(struct qbd_pool *pool, int error);
 
 /* generation.c */
 u64 qbd_ring_choose(struct qbd_pool *pool, unsigned int m);
@@ -941,7 +1000,45 @@ int qbd_checkpoint(struct qbd_pool *pool);
 void qbd_checkpoint_soon(struct qbd_pool *pool);
 void qbd_checkpoint_idle(struct qbd_pool *pool);
 
+/* owner.c */
+int qbd_owner_init(struct qbd_pool *pool);
+void qbd_owner_exit(struct qbd_pool *pool);
+int qbd_heartbeat_read(struct qbd_backend *b, u64 start, void *block, struct qbd_heartbeat *h);
+int qbd_heartbeat_write(struct qbd_backend *b, u64 start, void *block, struct qbd_heartbeat *h);
+void qbd_owner_begin(struct qbd_pool *pool, u64 since);
+void qbd_owner_members(struct qbd_pool *pool);
+bool qbd_owner_may_raise(struct qbd_pool *pool, u64 in);
+bool qbd_owner_lost(struct qbd_pool *pool, const char *how);
+int qbd_owner_release(struct qbd_pool *pool, u64 next);
+const char *qbd_owner_status(struct qbd_pool *pool);
+
+/* May this host write to the pool's backends now? One comparison; any context. */
+static inline bool qbd_owner_has(const struct qbd_pool *pool)
+{
+	u64 deadline = READ_ONCE(pool->lease.deadline);
+
+	return deadline == U64_MAX || ktime_get_boottime_ns() < deadline;
+}
+
+/* Is it for this host to say who is in? It may find that its lease has run out. */
+static inline bool qbd_owner_acts(const struct qbd_pool *pool)
+{
+	enum qbd_lease_state state = READ_ONCE(pool->lease.state);
+
+	return state == QBD_LEASE_NONE || state == QBD_LEASE_OWNS;
+}
+
+/* takeover.c */
+u64 qbd_nonce_new(void);
+u64 qbd_nonce_keep(struct qbd_pool *pool);
+void qbd_nonces_exit(void);
+void qbd_takeover_begin(struct qbd_pool *pool);
+int qbd_takeover(struct qbd_pool *pool);
+int qbd_takeover_handed(struct qbd_pool *pool, u64 nonce);
+bool qbd_takeover_released(struct qbd_pool *pool);
+
 /* super.c */
+int qbd_supers_read(struct qbd_pool *pool, const char **error);
 int qbd_super_check(struct qbd_pool *pool, const struct qbd_super *const *supers,
 		    const char **error);
 u64 qbd_same_host(const struct qbd_membership *m, unsigned int index);

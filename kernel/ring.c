@@ -38,32 +38,6 @@
 
 #define MAX_STAMP	200	/* bytes of a chunk record with 20 legs */
 
-/**
- * qbd_ring_init - memory of the ring; its place in the log is set by activation
- * @pool: the pool
- */
-int qbd_ring_init(struct qbd_pool *pool)
-{
-	u32 parts = pool->members.journal == QBD_JOURNAL_OFF ? 4 : 8;
-	struct qbd_ring *ring = &pool->ring;
-
-	if (qbd_batch_init(&ring->batch[0], QBD_BATCH_BLOCKS) ||
-	    qbd_batch_init(&ring->batch[1], QBD_BATCH_BLOCKS))
-		return -ENOMEM;
-	ring->open = &ring->batch[0];
-	ring->capacity = pool->members.ring_blocks;
-	/*
-	 * A quarter of the ring for each of stamps and checksum records, or with a
-	 * journal an eighth: a chunk is stamped at most once a leg that it may lose,
-	 * and a unit's record is at most 40 bytes.
-	 */
-	ring->max_named = ring->capacity / parts * QBD_PAGE_PAYLOAD /
-			  (MAX_STAMP * (QBD_MAX_REPLICAS - 1));
-	ring->max_pending = ring->capacity / parts * (QBD_PAGE_PAYLOAD / 40) / 2;
-	ring->max_ranges = min(2048u, ring->capacity);
-	return 0;
-}
-
 void qbd_ring_exit(struct qbd_pool *pool)
 {
 	qbd_batch_exit(&pool->ring.batch[0]);
@@ -426,14 +400,27 @@ void qbd_ring_advance(struct qbd_pool *pool, u64 block)
  */
 void qbd_ring_fail(struct qbd_pool *pool, int error)
 {
-	struct qbd_ring *ring = &pool->ring;
-
-	if (!cmpxchg(&ring->error, 0, error)) {
-		WRITE_ONCE(pool->mode, QBD_FAILED);
+	if (qbd_ring_stop(pool, error))
 		DMERR("%s: the ring cannot be written (%d): no further change is possible until the pool is started anew",
 		      pool->members.pool_name, error);
-	}
+}
+
+/**
+ * qbd_ring_stop - nothing more is to be recorded
+ * @pool: the pool
+ * @error: what those get who wait for a record
+ *
+ * Context: any. Return: nobody did it before.
+ */
+bool qbd_ring_stop(struct qbd_pool *pool, int error)
+{
+	struct qbd_ring *ring = &pool->ring;
+	bool first = !cmpxchg(&ring->error, 0, error);
+
+	if (first)
+		WRITE_ONCE(pool->mode, QBD_FAILED);
 	wake_up_all(&ring->wait);
+	return first;
 }
 
 /**
@@ -593,6 +580,35 @@ static void ring_work(struct work_struct *work)
 }
 
 /**
+ * qbd_ring_init - memory of the ring; its place in the log is set by activation
+ * @pool: the pool
+ */
+int qbd_ring_init(struct qbd_pool *pool)
+{
+	u32 parts = pool->members.journal == QBD_JOURNAL_OFF ? 4 : 8;
+	struct qbd_ring *ring = &pool->ring;
+
+	spin_lock_init(&ring->lock);
+	init_waitqueue_head(&ring->wait);
+	INIT_WORK(&ring->work, ring_work);
+	if (qbd_batch_init(&ring->batch[0], QBD_BATCH_BLOCKS) ||
+	    qbd_batch_init(&ring->batch[1], QBD_BATCH_BLOCKS))
+		return -ENOMEM;
+	ring->open = &ring->batch[0];
+	ring->capacity = pool->members.ring_blocks;
+	/*
+	 * A quarter of the ring for each of stamps and checksum records, or with a
+	 * journal an eighth: a chunk is stamped at most once a leg that it may lose,
+	 * and a unit's record is at most 40 bytes.
+	 */
+	ring->max_named = ring->capacity / parts * QBD_PAGE_PAYLOAD /
+			  (MAX_STAMP * (QBD_MAX_REPLICAS - 1));
+	ring->max_pending = ring->capacity / parts * (QBD_PAGE_PAYLOAD / 40) / 2;
+	ring->max_ranges = min(2048u, ring->capacity);
+	return 0;
+}
+
+/**
  * qbd_ring_start - where new records go
  * @pool: the pool
  * @lsn: the next one
@@ -602,9 +618,6 @@ void qbd_ring_start(struct qbd_pool *pool, u64 lsn, u64 block)
 {
 	struct qbd_ring *ring = &pool->ring;
 
-	spin_lock_init(&ring->lock);
-	init_waitqueue_head(&ring->wait);
-	INIT_WORK(&ring->work, ring_work);
 	ring->next_lsn = lsn;
 	ring->durable_lsn = lsn - 1;
 	ring->next_block = block;

@@ -130,3 +130,60 @@ int qbd_super_check(struct qbd_pool *pool, const struct qbd_super *const *supers
 		return -EINVAL;
 	return 0;
 }
+
+/* One backend's superblock, which is that of before, only newer. */
+static int super_read(struct qbd_backend *b, void *raw, struct qbd_super *super,
+		      const char **error)
+{
+	int err;
+
+	*error = "Cannot read superblock";
+	if (qbd_backend_rw(b, REQ_OP_READ | REQ_META, 0, raw, 2 * QBD_SUPER_SIZE))
+		return -EIO;
+	err = qbd_super_newest(raw, bdev_nr_bytes(b->bdev.bdev), super);
+	*error = qbd_super_error(err);
+	if (err)
+		return err;
+	*error = "Device is another backend than it was";
+	if (memcmp(super->geometry.uuid, b->geometry.uuid, 16) ||
+	    memcmp(super->pool.pool_uuid, b->pool->members.pool_uuid, 16))
+		return -ESTALE;
+	b->super_seq = super->seq;
+	return 0;
+}
+
+/**
+ * qbd_supers_read - read all superblocks again, before this host owns the pool
+ * @pool: the pool
+ * @error: what was wrong
+ *
+ * Another host may have written them since the table was loaded. Sleeps. Sets what
+ * qbd_super_check() sets. Return: 0 or an error.
+ */
+int qbd_supers_read(struct qbd_pool *pool, const char **error)
+{
+	struct qbd_super **supers = kcalloc(QBD_MAX_BACKENDS, sizeof(*supers), GFP_KERNEL);
+	void *raw = kmalloc(2 * QBD_SUPER_SIZE, GFP_KERNEL);
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; supers && raw && i < QBD_MAX_BACKENDS && !err; i++) {
+		struct qbd_backend *b = pool->backend[i];
+
+		if (!b)
+			continue;
+		*error = "Out of memory";
+		supers[i] = kmalloc(sizeof(**supers), GFP_KERNEL);
+		err = supers[i] ? super_read(b, raw, supers[i], error) : -ENOMEM;
+	}
+	*error = supers && raw ? *error : "Out of memory";
+	if (!supers || !raw)
+		err = -ENOMEM;
+	if (!err)
+		err = qbd_super_check(pool, (const struct qbd_super *const *)supers, error);
+	for (i = 0; supers && i < QBD_MAX_BACKENDS; i++)
+		kfree(supers[i]);
+	kfree(supers);
+	kfree(raw);
+	return err;
+}

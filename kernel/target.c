@@ -34,6 +34,10 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 		features->read_only = true;
 		return 0;
 	}
+	if (!strcasecmp(word, "take_over")) {
+		features->take_over = true;
+		return 0;
+	}
 	*error = "Unknown feature of qbd-pool";
 	if (strcasecmp(word, "force_history") && strcasecmp(word, "on_loss") &&
 	    strcasecmp(word, "cache_mb"))
@@ -244,7 +248,7 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			else
 				DMEMIT(" -");
 		}
-		nr = f->allow_degraded + f->read_only + 2 * !!f->force_history +
+		nr = f->allow_degraded + f->read_only + f->take_over + 2 * !!f->force_history +
 		     2 * (f->cache_mb != QBD_CACHE_MB);
 		if (nr)
 			DMEMIT(" %u", nr);
@@ -252,6 +256,8 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			DMEMIT(" allow_degraded");
 		if (f->read_only)
 			DMEMIT(" read_only");
+		if (f->take_over)
+			DMEMIT(" take_over");
 		if (f->force_history)
 			DMEMIT(" force_history %016llx", f->force_history);
 		if (f->cache_mb != QBD_CACHE_MB)
@@ -418,6 +424,9 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 	struct qbd_io *io = dm_per_bio_data(bio, sizeof(*io));
 	struct volume_target *t = ti->private;
 
+	/* What is in memory may be old: another host may have the pool. */
+	if (unlikely(!qbd_owner_has(t->pool)) && qbd_owner_lost(t->pool, NULL))
+		return DM_MAPIO_KILL;
 	io->volume = t->volume;
 	io->iter = bio->bi_iter;
 	io->iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
