@@ -50,6 +50,7 @@ struct activation {
 	u64 last_lsn;		/* of the stamps */
 	u64 checkpoint;		/* all records up to this LSN are in pages */
 	bool empty;		/* no log */
+	bool quiet;		/* the owner may be writing what is read */
 };
 
 /* The first backend at or after @i that is in. */
@@ -186,7 +187,7 @@ static int read_ring(struct activation *a)
 	a->empty = err == -ENODATA;
 	if (a->empty)
 		err = 0;
-	if (err)
+	if (err && !a->quiet)
 		DMERR("%s: records that were acknowledged are on none of the ring members that are there",
 		      pool->members.pool_name);
 	if (err || a->empty)
@@ -221,10 +222,36 @@ static int each_record(struct activation *a,
 	for (number = a->replay.first; !a->empty && number <= a->replay.last && !err; number++)
 		err = qbd_replay_block(&a->replay, number, a->log +
 				       (number - a->replay.first) * QBD_PAGE_SIZE, fn, a);
-	if (err == -EILSEQ)
+	if (err == -EILSEQ && !a->quiet)
 		DMERR("%s: the ring holds a record that cannot be read",
 		      a->pool->members.pool_name);
 	return err;
+}
+
+/* Of the first pass: tables. */
+static int replay_entry(void *context, u64 lsn, const struct qbd_record *r)
+{
+	struct activation *a = context;
+	struct qbd_pool *pool = a->pool;
+	bool volume = r->type == QBD_RECORD_VOLUME;
+	struct qbd_table *table = volume ? &pool->volume_table : &pool->layer_table;
+	u32 per = volume ? QBD_VOLUMES_PER_PAGE : QBD_LAYERS_PER_PAGE;
+	struct qbd_table_page *page;
+
+	if (r->type != QBD_RECORD_VOLUME && r->type != QBD_RECORD_LAYER)
+		return 0;
+	if (r->index / per >= table->nr_pages)
+		return -EILSEQ;
+	page = &table->pages[r->index / per];
+	if (lsn <= page->lsn)
+		return 0;
+	if (volume)
+		qbd_volume_put(page->payload, r->index % per, &r->volume);
+	else
+		qbd_layer_put(page->payload, r->index % per, &r->layer_entry);
+	page->lsn = lsn;
+	page->dirty = true;
+	return 0;
 }
 
 /* First pass: tables and slots. */
@@ -236,25 +263,8 @@ static int replay_tables(void *context, u64 lsn, const struct qbd_record *r)
 
 	if (r->type == QBD_RECORD_CHECKPOINT)
 		a->checkpoint = max(a->checkpoint, r->lsn);
-	if (r->type == QBD_RECORD_VOLUME || r->type == QBD_RECORD_LAYER) {
-		bool volume = r->type == QBD_RECORD_VOLUME;
-		struct qbd_table *table = volume ? &pool->volume_table : &pool->layer_table;
-		u32 per = volume ? QBD_VOLUMES_PER_PAGE : QBD_LAYERS_PER_PAGE;
-		struct qbd_table_page *page;
-
-		if (r->index / per >= table->nr_pages)
-			return -EILSEQ;
-		page = &table->pages[r->index / per];
-		if (lsn <= page->lsn)
-			return 0;
-		if (volume)
-			qbd_volume_put(page->payload, r->index % per, &r->volume);
-		else
-			qbd_layer_put(page->payload, r->index % per, &r->layer_entry);
-		page->lsn = lsn;
-		page->dirty = true;
-		return 0;
-	}
+	if (r->type == QBD_RECORD_VOLUME || r->type == QBD_RECORD_LAYER)
+		return replay_entry(context, lsn, r);
 	for (i = 0; r->type == QBD_RECORD_CHUNK && i < r->nr_legs; i++) {
 		unsigned int index = r->legs[i].backend;
 		struct qbd_backend *b = qbd_backend_in(pool, index);
@@ -776,6 +786,31 @@ static int new_generation(struct qbd_pool *pool)
 	qbd_ring_start(pool, lsn, block);
 	qbd_ring_tail(pool, next->ring_first_block);
 	return 0;
+}
+
+/**
+ * qbd_tables_look - read the volume and layer tables of a pool that another host owns
+ * @pool: the pool
+ *
+ * Sleeps. Return: 0, or an error: it may have been written meanwhile.
+ */
+int qbd_tables_look(struct qbd_pool *pool)
+{
+	struct activation *a = kzalloc(sizeof(*a), GFP_KERNEL);
+	int err;
+
+	if (!a)
+		return -ENOMEM;
+	a->pool = pool;
+	a->quiet = true;
+	err = read_table(a, &pool->volume_table);
+	err = err ?: read_table(a, &pool->layer_table);
+	err = err ?: read_ring(a);
+	err = err ?: each_record(a, replay_entry);
+	kvfree(a->replay.places);
+	vfree(a->log);
+	kfree(a);
+	return err;
 }
 
 /**

@@ -323,6 +323,19 @@ static int backends(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	return 1;
 }
 
+/* What does not change anything. Return: as message(), or -ENOENT: it does. */
+static int query(struct qbd_pool *pool, unsigned int argc, char **argv, char *result,
+		 unsigned int maxlen)
+{
+	if (!strcasecmp(argv[0], "volumes"))
+		return each_volume(pool, argc, argv, emit_volume, result, maxlen);
+	if (!strcasecmp(argv[0], "verify"))
+		return each_volume(pool, argc, argv, emit_verify, result, maxlen);
+	if (!strcasecmp(argv[0], "backends") && argc == 1)
+		return backends(pool, result, maxlen);
+	return -ENOENT;
+}
+
 static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *result,
 		   unsigned int maxlen)
 {
@@ -330,12 +343,9 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 	unsigned int index = QBD_MAX_BACKENDS;
 	int err;
 
-	if (!strcasecmp(argv[0], "volumes"))
-		return each_volume(pool, argc, argv, emit_volume, result, maxlen);
-	if (!strcasecmp(argv[0], "verify"))
-		return each_volume(pool, argc, argv, emit_verify, result, maxlen);
-	if (!strcasecmp(argv[0], "backends") && argc == 1)
-		return backends(pool, result, maxlen);
+	err = query(pool, argc, argv, result, maxlen);
+	if (err != -ENOENT)
+		return err;
 	if (READ_ONCE(pool->mode) == QBD_RO)
 		return refuse(pool, argv[0], "the pool is read-only", -EROFS);
 	if (READ_ONCE(pool->mode) != QBD_RW)
@@ -344,6 +354,10 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 		return create_volume(pool, argc, argv);
 	if (!strcasecmp(argv[0], "remove_volume") && argc == 2) {
 		err = qbd_volume_remove(pool, argv[1], &why);
+		return err ? refuse(pool, argv[0], why, err) : 0;
+	}
+	if (!strcasecmp(argv[0], "hand_over") && argc == 1) {
+		err = qbd_standby_hand_over(pool, &why);
 		return err ? refuse(pool, argv[0], why, err) : 0;
 	}
 	if (!strcasecmp(argv[0], "checkpoint") && argc == 1)
@@ -369,6 +383,21 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 	return refuse(pool, argv[0], "unknown, or wrong number of words", 0);
 }
 
+/* A pool in standby can be asked what its owner's tables say. */
+static int standby_message(struct qbd_pool *pool, unsigned int argc, char **argv, char *result,
+			   unsigned int maxlen)
+{
+	int err;
+
+	mutex_lock(&pool->standby.mutex);
+	mutex_lock(&pool->volume_mutex);
+	err = qbd_standby_load(pool);
+	mutex_unlock(&pool->volume_mutex);
+	err = err ?: query(pool, argc, argv, result, maxlen);
+	mutex_unlock(&pool->standby.mutex);
+	return err == -ENOENT ? refuse(pool, argv[0], "the pool is in standby", -EBUSY) : err;
+}
+
 /**
  * qbd_pool_message - a message to a pool device. Sleeps.
  * @pool: the pool
@@ -386,7 +415,12 @@ int qbd_pool_message(struct qbd_pool *pool, unsigned int argc, char **argv, char
 
 	if (!argc)
 		return -EINVAL;
-	if (!pool->active)
+	if (READ_ONCE(pool->mode) == QBD_STANDBY) {
+		err = standby_message(pool, argc, argv, result, maxlen);
+		if (err != -EAGAIN)
+			return err;
+	}
+	if (!READ_ONCE(pool->active))
 		return refuse(pool, argv[0], "the pool is not running", 0);
 	mutex_lock(&pool->message_mutex);
 	err = message(pool, argc, argv, result, maxlen);
@@ -417,10 +451,13 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	struct qbd_layer *layer;
 	struct qbd_volume *v;
 	unsigned long n;
+	bool standby = READ_ONCE(pool->mode) == QBD_STANDBY;
 	struct counts c;
 
 	*result = 0;
-	count_stale(pool, stale);
+	memset(stale, 0, sizeof(stale));
+	if (!standby)
+		count_stale(pool, stale);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		bool member = pool->members.members[i].state != QBD_MEMBER_NONE;
 
@@ -431,12 +468,15 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 			last = i;
 	}
 	health[last + 1] = 0;
-	xa_for_each(&pool->layers, n, layer) {
-		count_chunks(layer, &c);
-		degraded += c.degraded + c.stale + c.lost;
-	}
-	xa_for_each(&pool->volumes, n, v)
-		volumes++;
+	/* In standby these come and go with each look at the owner's tables. */
+	if (!standby)
+		xa_for_each(&pool->layers, n, layer) {
+			count_chunks(layer, &c);
+			degraded += c.degraded + c.stale + c.lost;
+		}
+	if (!standby)
+		xa_for_each(&pool->volumes, n, v)
+			volumes++;
 	qbd_slots_sum(pool, &used, &total);
 	DMEMIT("%s %s %u:%016llx %pUb %u %llu/%llu %u %llu %llu %llu/%u %llu",
 	       modes[READ_ONCE(pool->mode)], health, pool->members.epochs[0].number,

@@ -141,7 +141,7 @@ static void renew(struct qbd_pool *pool, struct qbd_beat *beat, u64 since)
 	spin_unlock_irq(&lease->lock);
 }
 
-static void heartbeat(struct qbd_backend *b, struct qbd_beat *beat)
+static void beat_once(struct qbd_backend *b, struct qbd_beat *beat)
 {
 	struct qbd_pool *pool = b->pool;
 	struct qbd_lease *lease = &pool->lease;
@@ -191,7 +191,7 @@ static void beat_work(struct work_struct *work)
 	idx = srcu_read_lock(&pool->backends_srcu);
 	b = qbd_backend_in(pool, beat->index);
 	if (b)
-		heartbeat(b, beat);
+		beat_once(b, beat);
 	srcu_read_unlock(&pool->backends_srcu, idx);
 	if (READ_ONCE(pool->lease.state) == QBD_LEASE_OWNS)
 		queue_delayed_work(pool->owner_wq, &beat->work,

@@ -67,6 +67,7 @@ static void pool_free(struct qbd_pool *pool)
 	free_wq(pool->reap_wq);
 	free_wq(pool->owner_wq);
 	qbd_owner_exit(pool);
+	qbd_standby_exit(pool);
 	qbd_journal_exit(pool);
 	if (pool->started)
 		qbd_chunks_exit(pool);
@@ -152,6 +153,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	}
 	qbd_member_init(pool);
 	qbd_flush_init(pool);
+	qbd_standby_init(pool);
 
 	pool->super = kzalloc(sizeof(*pool->super), GFP_KERNEL);
 	pool->next_members = kzalloc(sizeof(*pool->next_members), GFP_KERNEL);
@@ -171,7 +173,8 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->repair_wq = pool_wq("repair", WQ_UNBOUND, 0);
 	pool->reap_wq = pool_wq("reap", WQ_UNBOUND, 1);
 	if (!pool->super || !pool->next_members || !pool->csum_values ||
-	    !pool->table_payload || !pool->table_places || !pool->owner_wq || !pool->member_wq || !pool->stamp_wq ||
+	    !pool->table_payload || !pool->table_places || !pool->owner_wq ||
+	    !pool->member_wq || !pool->stamp_wq ||
 	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
 	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
 	    !pool->reap_wq || qbd_owner_init(pool) ||
@@ -190,33 +193,15 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 }
 
 /**
- * qbd_pool_start - the first resume
+ * qbd_pool_go - activate a pool that this host owns, and begin
  * @pool: the pool
  *
- * Sleeps. Return: 0, or an error that the kernel log tells more about; a pool
- * that failed to start is not started again.
+ * Sleeps. Return: 0, or an error that the kernel log tells more about.
  */
-int qbd_pool_start(struct qbd_pool *pool)
+int qbd_pool_go(struct qbd_pool *pool)
 {
-	int err;
+	int err = qbd_activate(pool, pool->missing);
 
-	if (pool->active)
-		return 0;
-	if (pool->started)
-		return -EIO;
-	pool->started = true;
-	err = qbd_table_init(&pool->volume_table, QBD_PAGE_VOLUME, pool->members.volume_pages);
-	err = err ?: qbd_table_init(&pool->layer_table, QBD_PAGE_LAYER,
-				    pool->members.layer_pages);
-	err = err ?: qbd_ring_init(pool);
-	err = err ?: qbd_journal_init(pool);
-	err = err ?: qbd_memory_init(pool);
-	err = err ?: qbd_chunks_init(pool);
-	if (!err && pool->members.lease_ms && !pool->features.read_only) {
-		qbd_takeover_begin(pool);
-		err = qbd_takeover(pool);
-	}
-	err = err ?: qbd_activate(pool, pool->missing);
 	if (err) {
 		DMERR("%s: cannot start (%d)", pool->members.pool_name, err);
 		WRITE_ONCE(pool->mode, QBD_FAILED);
@@ -236,10 +221,47 @@ int qbd_pool_start(struct qbd_pool *pool)
 }
 
 /**
- * qbd_pool_stop - the last table went
+ * qbd_pool_start - the first resume
  * @pool: the pool
+ *
+ * Sleeps. Return: 0, or an error that the kernel log tells more about; a pool
+ * that failed to start is not started again.
  */
-void qbd_pool_stop(struct qbd_pool *pool)
+int qbd_pool_start(struct qbd_pool *pool)
+{
+	int err;
+
+	if (pool->active || READ_ONCE(pool->mode) == QBD_STANDBY)
+		return 0;
+	if (pool->started)
+		return -EIO;
+	pool->started = true;
+	err = qbd_table_init(&pool->volume_table, QBD_PAGE_VOLUME, pool->members.volume_pages);
+	err = err ?: qbd_table_init(&pool->layer_table, QBD_PAGE_LAYER,
+				    pool->members.layer_pages);
+	err = err ?: qbd_ring_init(pool);
+	err = err ?: qbd_journal_init(pool);
+	err = err ?: qbd_memory_init(pool);
+	err = err ?: qbd_chunks_init(pool);
+	if (!err && pool->members.lease_ms && !pool->features.read_only) {
+		qbd_takeover_begin(pool);
+		if (pool->features.standby)
+			return qbd_standby_start(pool);
+		err = qbd_takeover(pool);
+	}
+	if (!err)
+		return qbd_pool_go(pool);
+	WRITE_ONCE(pool->mode, QBD_FAILED);
+	return err;
+}
+
+/**
+ * qbd_pool_quiesce - no new work, and what there was is on the backends
+ * @pool: the pool
+ *
+ * As far as that can be: what is left then is in the log. Sleeps.
+ */
+void qbd_pool_quiesce(struct qbd_pool *pool)
 {
 	unsigned int i;
 
@@ -271,8 +293,24 @@ void qbd_pool_stop(struct qbd_pool *pool)
 		flush_workqueue(pool->settle_wq);
 	}
 	cancel_delayed_work_sync(&pool->checkpoint_work);
+}
+
+/**
+ * qbd_pool_stop - the last table went
+ * @pool: the pool
+ */
+void qbd_pool_stop(struct qbd_pool *pool)
+{
+	char host[QBD_HOST_SIZE];
+	u64 next = 0;
+
+	WRITE_ONCE(pool->stopping, true);
+	qbd_standby_stop(pool);
+	qbd_pool_quiesce(pool);
 	if (READ_ONCE(pool->lease.state) == QBD_LEASE_OWNS)
-		qbd_owner_release(pool, qbd_nonce_keep(pool));
+		next = qbd_standby_find(pool, host) ?: qbd_nonce_keep(pool);
+	/* Also when it is lost: heartbeats that are due must not be. */
+	qbd_owner_release(pool, next);
 }
 
 int qbd_pool_init(void)

@@ -507,6 +507,21 @@ struct qbd_lease {
 	wait_queue_head_t wait;
 };
 
+/**
+ * struct qbd_standby - a pool that another host owns, and will hand over
+ * @mutex: what the superblocks and tables say, until this host owns the pool
+ * @at: the member whose heartbeat was looked at
+ */
+struct qbd_standby {
+	struct mutex mutex;	/* see above */
+	struct delayed_work work;
+	u64 nonce;
+	u64 counter;
+	void *block;
+	unsigned int looks;
+	unsigned int at;
+};
+
 /* What a table line asks for. */
 struct qbd_features {
 	bool allow_degraded;
@@ -572,6 +587,8 @@ struct qbd_pool {
 	struct qbd_ring ring;
 	struct qbd_journal journal;
 	struct qbd_lease lease;
+	struct qbd_standby standby;
+	struct list_head targets;	/* whose I/O waits for this; under volume_mutex */
 
 	spinlock_t named_lock;		/* named, idle, a chunk's lsn */
 	struct list_head named;
@@ -1037,6 +1054,18 @@ int qbd_takeover(struct qbd_pool *pool);
 int qbd_takeover_handed(struct qbd_pool *pool, u64 nonce);
 bool qbd_takeover_released(struct qbd_pool *pool);
 
+/* standby.c */
+void qbd_standby_init(struct qbd_pool *pool);
+void qbd_standby_exit(struct qbd_pool *pool);
+int qbd_standby_start(struct qbd_pool *pool);
+void qbd_standby_stop(struct qbd_pool *pool);
+int qbd_standby_load(struct qbd_pool *pool);
+u64 qbd_standby_find(struct qbd_pool *pool, char *host);
+int qbd_standby_hand_over(struct qbd_pool *pool, const char **error);
+
+/* target.c */
+void qbd_targets_attach(struct qbd_pool *pool);
+
 /* super.c */
 int qbd_supers_read(struct qbd_pool *pool, const char **error);
 int qbd_super_check(struct qbd_pool *pool, const struct qbd_super *const *supers,
@@ -1045,6 +1074,7 @@ u64 qbd_same_host(const struct qbd_membership *m, unsigned int index);
 
 /* activate.c */
 int qbd_activate(struct qbd_pool *pool, u64 missing);
+int qbd_tables_look(struct qbd_pool *pool);
 
 /* reconcile.c */
 int qbd_reconcile_rows(struct qbd_rows *rows, bool replay);
@@ -1064,6 +1094,8 @@ void qbd_scrub_work(struct work_struct *work);
 struct qbd_pool *qbd_pool_find(struct mapped_device *md);
 struct qbd_pool *qbd_pool_create(struct mapped_device *md);
 int qbd_pool_start(struct qbd_pool *pool);
+int qbd_pool_go(struct qbd_pool *pool);
+void qbd_pool_quiesce(struct qbd_pool *pool);
 void qbd_pool_stop(struct qbd_pool *pool);
 void qbd_pool_put(struct qbd_pool *pool);
 int qbd_pool_init(void);

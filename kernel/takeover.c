@@ -120,10 +120,6 @@ void qbd_nonces_exit(void)
 		kfree(kept);
 }
 
-#define for_each_there(pool, i, b)						\
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)					\
-		if (((b) = (pool)->backend[i]))
-
 /* Memory for the blocks of all members, before anything depends on it. */
 static int make_blocks(struct qbd_pool *pool)
 {
@@ -144,14 +140,16 @@ static int make_blocks(struct qbd_pool *pool)
 /* Reads the block of every backend that is there, and how long each has been so. */
 static int read_blocks(struct qbd_pool *pool)
 {
-	struct qbd_backend *b;
 	unsigned int i;
 
-	for_each_there(pool, i, b) {
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_beat *beat = &pool->lease.beats[i];
-		u32 was = beat->token;
+		struct qbd_backend *b = pool->backend[i];
 		u64 before = ktime_get_boottime_ns();
+		u32 was = beat->token;
 
+		if (!b)
+			continue;
 		beat->error = qbd_heartbeat_read(b, QBD_HEARTBEAT_START, beat->block, &beat->seen);
 		if (beat->error == -EIO) {
 			DMERR("%s: the heartbeat of backend %u cannot be read",
@@ -271,17 +269,17 @@ static int watch(struct qbd_pool *pool)
 static int write_nonce(struct qbd_pool *pool, u64 which)
 {
 	struct qbd_lease *lease = &pool->lease;
-	struct qbd_backend *b;
 	unsigned int i;
 
-	for_each_there(pool, i, b) {
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_beat *beat = &lease->beats[i];
+		struct qbd_backend *b = pool->backend[i];
 		struct qbd_heartbeat h = {
 			.kind = QBD_HEARTBEAT_OWNED, .nonce = lease->nonce,
 			.counter = ++beat->counter,
 		};
 
-		if (!(which & BIT_ULL(i)))
+		if (!b || !(which & BIT_ULL(i)))
 			continue;
 		if (qbd_heartbeat_write(b, QBD_HEARTBEAT_START, beat->block, &h)) {
 			DMERR("%s: the heartbeat of backend %u cannot be written",
@@ -324,7 +322,6 @@ static int claim(struct qbd_pool *pool)
 {
 	struct qbd_lease *lease = &pool->lease;
 	struct qbd_epoch epoch = pool->members.epochs[0];
-	struct qbd_backend *b;
 	unsigned int i;
 	u64 since;
 	int err;
@@ -334,6 +331,8 @@ static int claim(struct qbd_pool *pool)
 		return err;
 	lease->nonce = qbd_nonce_new();
 	err = write_nonce(pool, ~0ull);
+	DMINFO("%s: waiting %u ms for whoever else may want the pool", pool->members.pool_name,
+	       pool->members.lease_ms);
 	err = err ?: nap(pool, lease->term);
 	if (err)
 		return err;
@@ -341,11 +340,12 @@ static int claim(struct qbd_pool *pool)
 	err = look(pool);
 	if (err)
 		return err;
-	for_each_there(pool, i, b) {
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		const struct qbd_beat *beat = &lease->beats[i];
 
-		if (!beat->error && beat->seen.kind == QBD_HEARTBEAT_OWNED &&
-		    beat->seen.nonce == lease->nonce)
+		if (!pool->backend[i] ||
+		    (!beat->error && beat->seen.kind == QBD_HEARTBEAT_OWNED &&
+		     beat->seen.nonce == lease->nonce))
 			continue;
 		DMERR("%s: host %s wants the pool, too: its heartbeat is on backend %u",
 		      pool->members.pool_name, beat->error ? "?" : beat->seen.host, i);

@@ -34,6 +34,10 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 		features->read_only = true;
 		return 0;
 	}
+	if (!strcasecmp(word, "standby")) {
+		features->standby = true;
+		return 0;
+	}
 	if (!strcasecmp(word, "take_over")) {
 		features->take_over = true;
 		return 0;
@@ -193,6 +197,11 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	err = pool_open(pool, &devices, nr, &ti->error);
 	if (err)
 		goto put;
+	if (features.standby && (features.read_only || !pool->members.lease_ms)) {
+		ti->error = "standby is for a pool with a lease, and not read-only";
+		err = -EINVAL;
+		goto put;
+	}
 	ti->private = pool;
 	return 0;
 put:
@@ -248,7 +257,8 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			else
 				DMEMIT(" -");
 		}
-		nr = f->allow_degraded + f->read_only + f->take_over + 2 * !!f->force_history +
+		nr = f->allow_degraded + f->read_only + f->standby + f->take_over +
+		     2 * !!f->force_history +
 		     2 * (f->cache_mb != QBD_CACHE_MB);
 		if (nr)
 			DMEMIT(" %u", nr);
@@ -256,6 +266,8 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			DMEMIT(" allow_degraded");
 		if (f->read_only)
 			DMEMIT(" read_only");
+		if (f->standby)
+			DMEMIT(" standby");
 		if (f->take_over)
 			DMEMIT(" take_over");
 		if (f->force_history)
@@ -308,12 +320,85 @@ static struct target_type pool_target = {
 
 /* qbd */
 
+/**
+ * struct volume_target - a volume's device
+ * @volume: NULL while the pool is in standby
+ * @list: in pool->targets, then
+ * @held: I/O that waits until it is not
+ * @ended: it will not be
+ * @suspended: nothing is to be held
+ */
 struct volume_target {
 	struct qbd_pool *pool;
 	struct qbd_volume *volume;
+	struct dm_target *ti;
 	struct dm_dev *pool_dev;
 	bool read_only;
+	u32 block_size;
+	u32 row_bytes;
+	char name[QBD_NAME_SIZE];
+
+	struct list_head list;
+	spinlock_t lock;	/* volume, held, ended, suspended */
+	struct bio_list held;
+	bool ended;
+	bool suspended;
 };
+
+/* What the device has to look like; nothing of it changes in a volume's life. */
+static int volume_shape(struct volume_target *t, const struct qbd_volume *v)
+{
+	const struct qbd_layer *layer = v->top;
+	struct dm_target *ti = t->ti;
+
+	ti->error = "Table is larger than the volume";
+	if (ti->begin || ti->len > layer->sectors)
+		return -EINVAL;
+	t->block_size = layer->block_size;
+	t->row_bytes = layer->policy.k * layer->block_size;
+	return dm_set_target_max_io_len(ti, layer->io_rows * (t->row_bytes >> SECTOR_SHIFT));
+}
+
+/* Context: volume_mutex. */
+static int volume_attach(struct volume_target *t)
+{
+	struct qbd_volume *v = qbd_volume_find(t->pool, t->name);
+	int err;
+
+	t->ti->error = "No such volume in the pool";
+	if (!v || v->deleting)
+		return -ENOENT;
+	err = volume_shape(t, v);
+	if (err)
+		return err;
+	v->users++;
+	/* Whoever finds it finds a pool that runs. */
+	smp_store_release(&t->volume, v);
+	return 0;
+}
+
+/* Of a pool in standby: as its owner's tables say; attached when it hands over. */
+static int volume_await(struct volume_target *t)
+{
+	struct qbd_pool *pool = t->pool;
+	struct qbd_volume *v;
+	int err;
+
+	mutex_lock(&pool->standby.mutex);
+	mutex_lock(&pool->volume_mutex);
+	t->ti->error = "The owner's tables cannot be read";
+	err = qbd_standby_load(pool);
+	if (!err) {
+		v = qbd_volume_find(pool, t->name);
+		t->ti->error = "No such volume in the pool";
+		err = v && !v->deleting ? volume_shape(t, v) : -ENOENT;
+	}
+	if (!err)
+		list_add_tail(&t->list, &pool->targets);
+	mutex_unlock(&pool->volume_mutex);
+	mutex_unlock(&pool->standby.mutex);
+	return err;
+}
 
 static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
@@ -323,7 +408,6 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	struct dm_arg_set as = { argc, argv };
 	struct volume_target *t;
 	struct mapped_device *md;
-	const struct qbd_layer *layer;
 	unsigned int left = 0;
 	const char *path, *name;
 	int err;
@@ -333,6 +417,10 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	t = kzalloc(sizeof(*t), GFP_KERNEL);
 	if (!t)
 		return table_error(ti, "Out of memory", -ENOMEM);
+	t->ti = ti;
+	INIT_LIST_HEAD(&t->list);
+	spin_lock_init(&t->lock);
+	bio_list_init(&t->held);
 	path = dm_shift_arg(&as);
 	name = dm_shift_arg(&as);
 	if (as.argc) {
@@ -348,6 +436,10 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->error = "More words than the table line has";
 	if (as.argc)
 		goto free;
+	ti->error = "No such volume in the pool";
+	err = -ENOENT;
+	if (strscpy(t->name, name, sizeof(t->name)) < 0)
+		goto free;
 	ti->error = "Cannot open the pool device";
 	err = dm_get_device(ti, path, dm_table_get_mode(ti->table), &t->pool_dev);
 	if (err)
@@ -361,30 +453,20 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	err = -EINVAL;
 	if (!t->pool)
 		goto put_device;
-	ti->error = "The pool is not running";
-	err = -EBUSY;
-	if (!t->pool->active)
-		goto put_pool;
-	mutex_lock(&t->pool->volume_mutex);
-	t->volume = qbd_volume_find(t->pool, name);
-	if (t->volume && t->volume->deleting)
-		t->volume = NULL;
-	if (t->volume)
-		t->volume->users++;
-	mutex_unlock(&t->pool->volume_mutex);
-	ti->error = "No such volume in the pool";
-	err = -ENOENT;
-	if (!t->volume)
-		goto put_pool;
-	layer = t->volume->top;
-	ti->error = "Table is larger than the volume";
-	err = -EINVAL;
-	if (ti->begin || ti->len > layer->sectors)
-		goto put_volume;
-	err = dm_set_target_max_io_len(ti, layer->io_rows * layer->policy.k *
-				       (layer->block_size >> SECTOR_SHIFT));
+	err = -EAGAIN;
+	if (READ_ONCE(t->pool->mode) == QBD_STANDBY)
+		err = volume_await(t);
+	if (err == -EAGAIN) {
+		ti->error = "The pool is not running";
+		err = -EBUSY;
+		if (!READ_ONCE(t->pool->active))
+			goto put_pool;
+		mutex_lock(&t->pool->volume_mutex);
+		err = volume_attach(t);
+		mutex_unlock(&t->pool->volume_mutex);
+	}
 	if (err)
-		goto put_volume;
+		goto put_pool;
 	ti->num_flush_bios = 1;
 	ti->flush_supported = true;
 	ti->num_discard_bios = 1;
@@ -394,10 +476,6 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->private = t;
 	return 0;
 
-put_volume:
-	mutex_lock(&t->pool->volume_mutex);
-	t->volume->users--;
-	mutex_unlock(&t->pool->volume_mutex);
 put_pool:
 	qbd_pool_put(t->pool);
 put_device:
@@ -412,24 +490,27 @@ static void volume_dtr(struct dm_target *ti)
 	struct volume_target *t = ti->private;
 
 	mutex_lock(&t->pool->volume_mutex);
-	t->volume->users--;
+	list_del(&t->list);
+	if (t->volume)
+		t->volume->users--;
 	mutex_unlock(&t->pool->volume_mutex);
 	dm_put_device(ti, t->pool_dev);
 	qbd_pool_put(t->pool);
 	kfree(t);
 }
 
-static int volume_map(struct dm_target *ti, struct bio *bio)
+static int volume_io(struct volume_target *t, struct bio *bio)
 {
 	struct qbd_io *io = dm_per_bio_data(bio, sizeof(*io));
-	struct volume_target *t = ti->private;
 
 	/* What is in memory may be old: another host may have the pool. */
 	if (unlikely(!qbd_owner_has(t->pool)) && qbd_owner_lost(t->pool, NULL))
 		return DM_MAPIO_KILL;
+	if (unlikely(READ_ONCE(t->pool->stopping)))
+		return DM_MAPIO_KILL;
 	io->volume = t->volume;
 	io->iter = bio->bi_iter;
-	io->iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	io->iter.bi_sector = dm_target_offset(t->ti, bio->bi_iter.bi_sector);
 	if (op_is_write(bio_op(bio)) && bio->bi_iter.bi_size &&
 	    (t->read_only || READ_ONCE(t->pool->mode) == QBD_RO))
 		return DM_MAPIO_KILL;
@@ -450,6 +531,103 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 	}
 }
 
+/* Of a pool in standby. Or it is so no more: then false. */
+static bool volume_hold(struct volume_target *t, struct bio *bio, int *result)
+{
+	bool held;
+
+	spin_lock_irq(&t->lock);
+	held = !t->volume;
+	if (held && t->suspended)
+		*result = dm_noflush_suspending(t->ti) ? DM_MAPIO_REQUEUE : DM_MAPIO_KILL;
+	else if (held && t->ended)
+		*result = DM_MAPIO_KILL;
+	else if (held)
+		bio_list_add(&t->held, bio);
+	spin_unlock_irq(&t->lock);
+	return held;
+}
+
+static int volume_map(struct dm_target *ti, struct bio *bio)
+{
+	struct volume_target *t = ti->private;
+	int result = DM_MAPIO_SUBMITTED;
+
+	/* Pairs with volume_attach(). */
+	if (unlikely(!smp_load_acquire(&t->volume)) && volume_hold(t, bio, &result))
+		return result;
+	return volume_io(t, bio);
+}
+
+static void end_held(struct bio_list *held, blk_status_t status)
+{
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(held))) {
+		bio->bi_status = status;
+		bio_endio(bio);
+	}
+}
+
+/**
+ * qbd_targets_attach - a pool that was in standby is so no more
+ * @pool: the pool, which runs or has failed
+ *
+ * What waited goes on, or fails. Sleeps.
+ */
+void qbd_targets_attach(struct qbd_pool *pool)
+{
+	struct volume_target *t, *next;
+	struct bio_list held;
+	struct bio *bio;
+
+	mutex_lock(&pool->volume_mutex);
+	list_for_each_entry_safe(t, next, &pool->targets, list) {
+		int err = pool->active ? volume_attach(t) : -EIO;
+
+		if (err)
+			DMERR("%s: volume %s: %s", pool->members.pool_name, t->name,
+			      pool->active ? t->ti->error : "the pool failed");
+		list_del_init(&t->list);
+		spin_lock_irq(&t->lock);
+		t->ended = err;
+		bio_list_init(&held);
+		bio_list_merge(&held, &t->held);
+		bio_list_init(&t->held);
+		spin_unlock_irq(&t->lock);
+		if (err)
+			end_held(&held, BLK_STS_IOERR);
+		while ((bio = bio_list_pop(&held)))
+			if (volume_io(t, bio) == DM_MAPIO_KILL)
+				bio_io_error(bio);
+	}
+	mutex_unlock(&pool->volume_mutex);
+}
+
+/* Suspending waits for all I/O, and what is held would never end. */
+static void volume_presuspend(struct dm_target *ti)
+{
+	struct volume_target *t = ti->private;
+	struct bio_list held;
+
+	bio_list_init(&held);
+	spin_lock_irq(&t->lock);
+	t->suspended = true;
+	bio_list_merge(&held, &t->held);
+	bio_list_init(&t->held);
+	spin_unlock_irq(&t->lock);
+	end_held(&held, dm_noflush_suspending(ti) ? BLK_STS_DM_REQUEUE : BLK_STS_IOERR);
+}
+
+static void volume_resume(struct dm_target *ti)
+{
+	struct volume_target *t = ti->private;
+
+	spin_lock_irq(&t->lock);
+	t->suspended = false;
+	spin_unlock_irq(&t->lock);
+}
+
 static void volume_status(struct dm_target *ti, status_type_t type, unsigned int flags,
 			  char *result, unsigned int maxlen)
 {
@@ -458,10 +636,15 @@ static void volume_status(struct dm_target *ti, status_type_t type, unsigned int
 
 	switch (type) {
 	case STATUSTYPE_INFO:
-		qbd_volume_status(t->volume, result, maxlen);
+		/* Pairs with volume_attach(). */
+		if (smp_load_acquire(&t->volume))
+			qbd_volume_status(t->volume, result, maxlen);
+		else
+			DMEMIT("standby 0/0 0 0 - %u", t->block_size);
 		break;
 	case STATUSTYPE_TABLE:
-		DMEMIT("%s %s%s", t->pool_dev->name, t->volume->entry.name,
+		DMEMIT("%s %s%s", t->pool_dev->name,
+		       t->volume ? t->volume->entry.name : t->name,
 		       t->read_only ? " 1 read_only" : "");
 		break;
 	case STATUSTYPE_IMA:
@@ -473,13 +656,12 @@ static void volume_status(struct dm_target *ti, status_type_t type, unsigned int
 static void volume_io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
 	struct volume_target *t = ti->private;
-	const struct qbd_layer *layer = t->volume->top;
 
 	limits->logical_block_size = SECTOR_SIZE;
 	limits->physical_block_size = QBD_MIN_BLOCK;
-	limits->io_min = layer->block_size;
-	limits->io_opt = layer->policy.k * layer->block_size;
-	qbd_limits_discard(limits, UINT_MAX >> SECTOR_SHIFT, layer->block_size);
+	limits->io_min = t->block_size;
+	limits->io_opt = t->row_bytes;
+	qbd_limits_discard(limits, UINT_MAX >> SECTOR_SHIFT, t->block_size);
 	limits->max_write_zeroes_sectors = UINT_MAX >> SECTOR_SHIFT;
 }
 
@@ -500,6 +682,9 @@ static struct target_type volume_target = {
 	.ctr = volume_ctr,
 	.dtr = volume_dtr,
 	.map = volume_map,
+	.presuspend = volume_presuspend,
+	.presuspend_undo = volume_resume,
+	.resume = volume_resume,
 	.status = volume_status,
 	.io_hints = volume_io_hints,
 	.iterate_devices = volume_iterate_devices,

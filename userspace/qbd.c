@@ -11,7 +11,7 @@ static const struct verb *const verbs[] = {
 	&verb_pool_status,     &verb_volume_create, &verb_volume_list,	&verb_volume_remove,
 	&verb_volume_start,    &verb_volume_stop,   &verb_backend_fail, &verb_backend_readd,
 	&verb_backend_replace, &verb_verify,	    &verb_scrub,	&verb_repair,
-	&verb_examine,
+	&verb_examine,	       &verb_pool_handover,
 };
 
 static void print_help(void)

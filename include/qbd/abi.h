@@ -14,6 +14,8 @@
  *					its newest epoch, 16 hexadecimal digits
  *		on_loss error|queue	what I/O does when too few legs are left
  *		cache_mb <n>		bound of the checksum cache
+ *		standby			wait until the owner, another host, hands over
+ *		take_over		no other host owns the pool, says the operator
  *	The order of the devices does not matter; each says in its superblock which
  *	backend it is. I/O to the pool device fails.
  *
@@ -31,6 +33,7 @@
  *	resync start|stop
  *	resync rate <KiB/s>		0: no limit
  *	scrub start|stop
+ *	hand_over			to the host that has the pool in standby
  *	checkpoint			the journal is destaged, and all that is recorded
  *					goes into pages
  * These answer with lines of text:
@@ -48,20 +51,21 @@
  *
  * Status (INFO) of qbd-pool
  *
- *	<rw|ro|failed> <health> <epoch number>:<tag> <pool uuid> <extent sectors>
+ *	<rw|ro|failed|standby> <health> <epoch number>:<tag> <pool uuid> <extent sectors>
  *	<used slots>/<slots> <volumes> <chunks> <degraded chunks>
  *	<ring blocks used>/<ring blocks> <checkpoints>
  *	resync <idle|running|stopped> <chunks done>/<chunks to do> <bytes written>
  *	scrub <idle|running|stopped> <chunks done>/<chunks to do> <bad blocks found>
  *	<blocks repaired> <blocks lost>
  *	journal <off|on|full> <rows in it> <rows destaged>
+ *	lease <none|claim|owns|lost|released> <milliseconds>
  *
  *	health: a character a backend index: A in and whole, a in with legs not in
  *	sync, S out with its device there, D out, - no such backend
  *
  * Status (INFO) of qbd
  *
- *	<ok|degraded|failed> <chunks allocated>/<chunks> <degraded chunks>
+ *	<ok|degraded|failed|standby> <chunks allocated>/<chunks> <degraded chunks>
  *	<lost chunks> <policy> <block size>
  */
 #ifndef QBD_ABI_H

@@ -221,7 +221,8 @@ inline look(h, m)
 	}
 }
 
-#define OLD(h, b)	(nonce[b] == 0 || AGE(h, b) == T && !HAS(fresh[b], h))
+/* released, for whomever, or seen as it is for T */
+#define OLD(h, b)	(nonce[b] == 0 || nonce[b] > HANDED(0) || AGE(h, b) == T && !HAS(fresh[b], h))
 
 inline claim(h)
 {

@@ -44,7 +44,7 @@ struct live_job {
 };
 
 struct live_status {
-	char mode[16]; /* rw, ro, failed */
+	char mode[16]; /* rw, ro, failed, standby */
 	char health[QBD_MAX_BACKENDS + 1];
 	u32 epoch;
 	char tag[17];

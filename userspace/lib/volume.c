@@ -77,6 +77,8 @@ int volume_start(const struct live_pool *pool, const struct live_volume *volume,
 		.params = params,
 		.sectors = volume->sectors,
 		.read_only = read_only,
+		/* Whoever looked what is on it would wait for the hand-over. */
+		.private = !strcmp(pool->status.mode, "standby"),
 	};
 	int err;
 

@@ -5,6 +5,7 @@
 #include "verb.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* "DEV,host=B,ssd" */
 static int take_argument(const char *argument, struct create_backend *b, char **path)
@@ -130,6 +131,19 @@ static int create_pool(const char *name, struct create_backend *backends, unsign
 	return ret;
 }
 
+/* Longer than a remote backend is waited for, so that what it still does is over. */
+#define DEFAULT_LEASE_MS 20000
+
+static bool parse_lease(const char *text, u32 *ms)
+{
+	u64 number;
+
+	if (!parse_number(text, QBD_MAX_LEASE_MS, &number) || (number && number < QBD_MIN_LEASE_MS))
+		return false;
+	*ms = number;
+	return true;
+}
+
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = { { "extent-size", required_argument, NULL, 'e' },
@@ -138,7 +152,10 @@ static int run(int argc, char **argv)
 						 { "lease", required_argument, NULL, 'L' },
 						 { "force", no_argument, NULL, 'f' },
 						 {} };
-	struct create_options shape = { .extent_size = 4u << 20, .journal = QBD_JOURNAL_OFF };
+	struct create_options shape = { .extent_size = 4u << 20,
+					.journal = QBD_JOURNAL_OFF,
+					.lease_ms = DEFAULT_LEASE_MS };
+	const char *lease = getenv("QBD_LEASE");
 	struct create_backend *backends;
 	unsigned int nr, i;
 	bool force = false;
@@ -165,17 +182,15 @@ static int run(int argc, char **argv)
 				return wrong_value("journal", "off, on or full", optarg);
 			break;
 		case 'L':
-			if (!parse_number(optarg, QBD_MAX_LEASE_MS, &bytes) ||
-			    (bytes && bytes < QBD_MIN_LEASE_MS))
-				return wrong_value("lease", "0, or 200 to 600000 milliseconds",
-						   optarg);
-			shape.lease_ms = bytes;
+			lease = optarg;
 			break;
 		case 'f':
 			force = true;
 			break;
 		}
 	}
+	if (lease && !parse_lease(lease, &shape.lease_ms))
+		return wrong_value("lease", "0, or 200 to 600000 milliseconds", lease);
 	if (optind == argc)
 		return usage("pool create: a name and devices are missing");
 	if (!parse_name(argv[optind], strlen(argv[optind])))

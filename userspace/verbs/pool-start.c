@@ -19,6 +19,8 @@ struct start_options {
 	bool allow_degraded;
 	bool read_only;
 	bool no_volumes;
+	bool standby;
+	bool take_over;
 	const char *history; /* a tag, or NULL */
 	const char *on_loss;
 };
@@ -92,19 +94,53 @@ static char *make_params(const struct qbd_image *image, const struct start_optio
 		if (image->members[i].found)
 			fprintf(out, " %u:%u", major(image->members[i].found->rdev),
 				minor(image->members[i].found->rdev));
-	nr_args = o->allow_degraded + o->read_only + 2 * !!o->history + 2 * !!o->on_loss;
+	nr_args = o->allow_degraded + o->read_only + o->standby + o->take_over + 2 * !!o->history +
+		  2 * !!o->on_loss;
 	if (nr_args)
 		fprintf(out, " %u", nr_args);
 	if (o->allow_degraded)
 		fputs(" allow_degraded", out);
 	if (o->read_only)
 		fputs(" read_only", out);
+	if (o->standby)
+		fputs(" standby", out);
+	if (o->take_over)
+		fputs(" take_over", out);
 	if (o->history)
 		fprintf(out, " force_history %s", o->history);
 	if (o->on_loss)
 		fprintf(out, " on_loss %s", o->on_loss);
 	fclose(out);
 	return need(params);
+}
+
+/* Why the kernel may have refused: who has the pool, or had it last. */
+static void say_owner(const struct qbd_image *image)
+{
+	const struct qbd_membership *pool = &image->newest->pool;
+	struct qbd_heartbeat h;
+	struct qbd_device device;
+	unsigned int i;
+	void *raw;
+
+	for (i = 0; i < QBD_MAX_BACKENDS && pool->lease_ms; i++) {
+		const struct qbd_found *found = image->members[i].found;
+		bool read;
+
+		if (!found || device_open(&device, found->path))
+			continue;
+		raw = device_buffer(QBD_PAGE_SIZE);
+		read = !device_read(&device, QBD_HEARTBEAT_START, raw, QBD_PAGE_SIZE) &&
+		       !qbd_heartbeat_check(raw, pool->pool_uuid, found->super.geometry.uuid, &h);
+		free(raw);
+		device_close(&device);
+		if (!read)
+			continue;
+		if (h.kind == QBD_HEARTBEAT_OWNED)
+			complain("%s: host %s owns it, or owned it last and did not release it",
+				 pool->pool_name, h.host);
+		return;
+	}
 }
 
 static int start_image(const struct qbd_image *image, const struct start_options *o)
@@ -143,6 +179,7 @@ static int start_image(const struct qbd_image *image, const struct start_options
 	else
 		complain("%s: cannot be started: %s; the kernel's log says why", pool->pool_name,
 			 strerror(-err));
+	say_owner(image);
 	return QBD_FAILED;
 }
 
@@ -281,6 +318,8 @@ static int run(int argc, char **argv)
 						 { "force-history", required_argument, NULL, 'H' },
 						 { "on-loss", required_argument, NULL, 'l' },
 						 { "no-volumes", no_argument, NULL, 'n' },
+						 { "standby", no_argument, NULL, 's' },
+						 { "take-over", no_argument, NULL, 't' },
 						 {} };
 	struct start_options o = {};
 	int c;
@@ -295,6 +334,12 @@ static int run(int argc, char **argv)
 			break;
 		case 'n':
 			o.no_volumes = true;
+			break;
+		case 's':
+			o.standby = true;
+			break;
+		case 't':
+			o.take_over = true;
 			break;
 		case 'H':
 			if (!is_tag(optarg))
@@ -323,7 +368,7 @@ static int run(int argc, char **argv)
 const struct verb verb_pool_start = {
 	.name = "pool start",
 	.synopsis =
-		"NAME|UUID|DEV... [--allow-degraded] [--read-only] [--no-volumes]\n          [--on-loss error|queue] [--force-history TAG]",
+		"NAME|UUID|DEV... [--allow-degraded] [--read-only] [--no-volumes]\n          [--on-loss error|queue] [--force-history TAG]\n          [--standby | --take-over]",
 	.help = "Start a pool and its volumes; its devices are found by their superblocks.",
 	.run = run,
 };
