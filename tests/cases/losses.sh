@@ -245,6 +245,39 @@ rate_is_limited() {
 	assert_eq "$(pool_status resync_bytes)" $((16 << 20)) "bytes"
 }
 
+resync_has_written() { # BYTES
+	[ "$(pool_status resync_bytes)" -ge "$1" ]
+}
+
+# What is written to rows that were filled, while others of the chunk are still to be, is on the leg that
+# comes in. The first write waits for the range, the second for nothing, the third for old content.
+filled_rows_stay_right() {
+	local place
+	fresh_pool 3 32 --extent-size 4M
+	volume replicas=3 8M
+	random_file "$WORK/data" 8
+	put "$WORK/data"
+	message fail 1
+	random_file "$WORK/data" 8
+	put "$WORK/data"
+	message resync rate 32
+	qbd backend readd p "${devs[1]}"
+	wait_until 30 resync_has_written $((1 << 20))
+	random_file "$WORK/part" 1
+	for place in 'bs=8k seek=0' 'bs=8k seek=2' 'bs=1536 seek=20'; do
+		# shellcheck disable=SC2086 # words
+		dd if="$WORK/part" of="$v" $place count=1 oflag=direct conv=notrunc status=none
+		# shellcheck disable=SC2086
+		dd if="$WORK/part" of="$WORK/data" $place count=1 conv=notrunc status=none
+	done
+	resync_is running
+	[ "$(pool_status resync_bytes)" -lt $((3 << 20)) ] || fail "too much was filled meanwhile"
+	message resync rate 0
+	repaired
+	lose 0 2
+	same "$WORK/data"
+}
+
 ring_members_lost() {
 	local lost members i
 	fresh_pool 6 48 --extent-size 1M
@@ -367,6 +400,15 @@ dies_during_its_resync() {
 	same "$WORK/data"
 }
 
+# For who has to find out why a read failed that should not have.
+what_was_so() { # CHUNK
+	cat "$WORK/error"
+	echo "try $try, legs on ${place[1:$1:0]} and ${place[1:$1:1]}"
+	dmsetup status
+	message backends
+	dmesg -S | tail -n 40
+}
+
 # Chunk by chunk: what has a leg on the one that is left is right, the rest is an error.
 beyond_redundancy() {
 	local chunk leg alive good=0 bad=0 status
@@ -386,6 +428,7 @@ beyond_redundancy() {
 			dd if="$v" of="$WORK/chunk" bs=1M skip=$chunk count=1 iflag=direct status=none \
 				2>"$WORK/error" || status=$?
 			if [ $alive = 1 ]; then
+				[ $status = 0 ] || what_was_so $chunk
 				assert_eq $status 0 "status of reading chunk $chunk"
 				cmp "$WORK/chunk" <(dd if="$WORK/data" bs=1M skip=$chunk count=1 status=none)
 				good=$((good + 1))
@@ -422,6 +465,7 @@ subtest resync-resumes-after-a-restart resync_resumes
 subtest resync-stops-and-starts resync_stops_and_starts
 subtest resync-asked-again-counts-on asked_again_counts_on
 subtest resync-keeps-to-its-rate rate_is_limited
+subtest filled-rows-stay-right filled_rows_stay_right
 subtest ring-members-lost ring_members_lost
 subtest checksum-holders-lost checksum_holders_lost
 subtest legs-move-to-another-host legs_move_to_another_host
