@@ -344,17 +344,10 @@ static struct target_type pool_target = {
 
 /* qbd */
 
-/**
- * struct volume_target - a volume's device
- * @volume: NULL while the pool is in standby
- * @list: in pool->targets, then
- * @held: I/O that waits until it is not
- * @ended: it will not be
- * @suspended: nothing is to be held
- */
+/* A volume's device. */
 struct volume_target {
 	struct qbd_pool *pool;
-	struct qbd_volume *volume;
+	struct qbd_volume *volume;	/* NULL while the pool is in standby */
 	struct dm_target *ti;
 	struct dm_dev *pool_dev;
 	bool read_only;
@@ -362,11 +355,11 @@ struct volume_target {
 	u32 row_bytes;
 	char name[QBD_NAME_SIZE];
 
-	struct list_head list;
-	spinlock_t lock;	/* volume, held, ended, suspended */
-	struct bio_list held;
-	bool ended;
-	bool suspended;
+	struct list_head list;		/* in pool->targets, while it is */
+	spinlock_t lock;		/* volume, held, ended, suspended */
+	struct bio_list held;		/* I/O that waits until it is not */
+	bool ended;			/* it failed instead */
+	bool suspended;			/* nothing is to be held */
 };
 
 /* What the device has to look like; nothing of it changes in a volume's life. */
