@@ -126,7 +126,32 @@ reads() {
 	unhurt
 }
 
+# All that waits for a pool's I/O ends, but for the module and the devices of the orphans.
+ends() {
+	prepare ec=2+1
+	hang 0
+	timed put "$WORK/data" 8
+	is_out 0
+	timed dmsetup suspend p-v
+	timed dmsetup resume p-v
+	timed dmsetup remove p-v
+	timed qbd pool stop p
+	assert_fails 'in use' rmmod dm-qbd
+	assert_fails . timeout 20 dmsetup create q --table "0 8192 qbd-pool 4 ${devs[*]}"
+	assert_log 'still has I/O in flight'
+	nbd_thaw n0
+	module_unload
+	module_load
+	qbd pool start p
+	same "$WORK/data"
+	same "$WORK/data" 8
+	qbd backend readd p "${devs[0]}"
+	repaired
+	unhurt
+}
+
 subtest writes-replicas writes replicas=2 0
 subtest writes-ec writes ec=2+1 1
 subtest reads reads
+subtest pool-ends ends
 finish
