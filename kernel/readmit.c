@@ -27,6 +27,12 @@
 #include "history.h"
 #include "qbd.h"
 
+/* It still has to answer something: in time, or as what was left to it (orphan.c). */
+static bool busy(const struct qbd_backend *b)
+{
+	return atomic_read(&b->inflight) || qbd_backend_orphans(b);
+}
+
 /* Who sent I/O to the backend before it went out is through with it. */
 static void take_away_failed(struct qbd_pool *pool, unsigned int index)
 {
@@ -46,7 +52,7 @@ static int take_away(struct qbd_pool *pool, unsigned int index)
 	if (!old)
 		return 0;
 	take_away_failed(pool, index);
-	if (atomic_read(&old->inflight) || qbd_backend_orphans(old)) {
+	if (busy(old)) {
 		WRITE_ONCE(pool->backend[index], old);
 		return -EBUSY;
 	}
@@ -343,7 +349,7 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 		return err;
 	/* One that has not answered is not asked for its superblock. */
 	*error = "I/O to the backend is still in flight";
-	if (pool->backend[index] && atomic_read(&pool->backend[index]->inflight))
+	if (pool->backend[index] && busy(pool->backend[index]))
 		return -EBUSY;
 	super = kmalloc(sizeof(*super), GFP_KERNEL);
 	if (!super)
