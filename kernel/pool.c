@@ -77,7 +77,6 @@ static void pool_free(struct qbd_pool *pool)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		qbd_backend_free(pool->backend[i]);
 	cleanup_srcu_struct(&pool->backends_srcu);
-	bioset_exit(&pool->bios);
 	mempool_exit(&pool->pages);
 	mempool_exit(&pool->pendings);
 	mempool_exit(&pool->rows);
@@ -169,7 +168,6 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
 	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
 	    qbd_pages_init(&pool->checkpoint_pages) ||
-	    bioset_init(&pool->bios, 256, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
 	    mempool_init_slab_pool(&pool->pendings, 64, pending_cache) ||
 	    mempool_init_kmalloc_pool(&pool->rows, 4, qbd_rows_max())) {
@@ -267,11 +265,17 @@ int qbd_pool_init(void)
 	BUILD_BUG_ON(PAGE_SIZE != QBD_PAGE_SIZE);
 	pending_cache = kmem_cache_create("qbd-pending", sizeof(struct qbd_pending), 0,
 					  SLAB_RECLAIM_ACCOUNT, NULL);
-	return pending_cache ? 0 : -ENOMEM;
+	if (!pending_cache)
+		return -ENOMEM;
+	if (!qbd_orphan_init())
+		return 0;
+	kmem_cache_destroy(pending_cache);
+	return -ENOMEM;
 }
 
 void qbd_pool_exit(void)
 {
+	qbd_orphan_exit();
 	kmem_cache_destroy(pending_cache);
 	/* Chunks and queues are freed after a grace period. */
 	rcu_barrier();

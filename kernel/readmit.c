@@ -34,15 +34,19 @@ static void take_away_failed(struct qbd_pool *pool, unsigned int index)
 	synchronize_srcu(&pool->backends_srcu);
 }
 
-/* Close a backend that is out. -EBUSY: it still has to answer something (rule 8). */
-static int take_away(struct qbd_pool *pool, unsigned int index)
+/*
+ * Close a backend that is out. -EBUSY: it still has to answer something (rule 8).
+ * With orphans it may only be closed if its device does not come back, under
+ * whatever name: their writes would come after those of the resync.
+ */
+static int take_away(struct qbd_pool *pool, unsigned int index, bool orphans)
 {
 	struct qbd_backend *old = pool->backend[index];
 
 	if (!old)
 		return 0;
 	take_away_failed(pool, index);
-	if (atomic_read(&old->inflight)) {
+	if (atomic_read(&old->inflight) || (!orphans && qbd_backend_orphans(old))) {
 		WRITE_ONCE(pool->backend[index], old);
 		return -EBUSY;
 	}
@@ -304,7 +308,7 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 		return -ENOMEM;
 	/* The device may be the one that is still open: close it first. */
 	*error = "I/O to the backend is still in flight";
-	err = take_away(pool, index);
+	err = take_away(pool, index, false);
 	if (err)
 		goto out;
 	b = qbd_backend_open(pool, path, super, error);
@@ -416,7 +420,7 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 		goto free;
 
 	*error = "I/O to the old backend is still in flight";
-	err = take_away(pool, index);
+	err = take_away(pool, index, true);
 	if (err)
 		goto free;
 	down_write(&pool->meta_sem);

@@ -28,6 +28,7 @@
  *	fail <index>			take a backend out
  *	readd <index> <dev>		let the same backend (its UUID) in again
  *	replace <index> <dev>		put an empty device in its place
+ *	deadline <index> <ms>		how long a backend has to answer; 0: for ever
  *	resync start|stop
  *	resync rate <KiB/s>		0: no limit
  *	scrub start|stop
@@ -42,7 +43,10 @@
  *	backends
  *		<index> <uuid> <major:minor|-> <in|out> <suspect: 0|1> <out epoch>
  *		<slots> <free slots> <legs not in sync> <read errors> <write errors>
- *		<checksum errors> <blocks repaired> <tags|->
+ *		<checksum errors> <blocks repaired> <deadline ms; 0: none>
+ *		<requests that were not answered by then> <those still in flight>
+ *		<tags|->
+ *		tags have blanks, so what is added in future comes before them
  *	volumes and verify end with a line "more <from number>" when there was no
  *	room for all.
  *
