@@ -296,11 +296,25 @@ static bool any_deadline(const struct qbd_chunk *chunk, u32 legs)
 	return false;
 }
 
+/* Are any of some data legs read by a read of whole blocks? */
+static bool read_touches(const struct qbd_chunk *chunk, u64 in_chunk, u32 bytes, u32 legs)
+{
+	const struct qbd_layer *layer = chunk->layer;
+	u32 block = in_chunk >> layer->policy.block_shift, k = layer->policy.k, i;
+	u32 nr = min_t(u32, bytes >> layer->policy.block_shift, k);
+
+	for (i = 0; legs && i < nr; i++)
+		if (legs & BIT((block + i) % k))
+			return true;
+	return false;
+}
+
 /* The fast path. Return: false when it cannot be; nothing was done. */
 static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 {
 	const struct qbd_layer *layer = chunk->layer;
 	u32 k = layer->policy.k, current_legs = qbd_chunk_current(chunk), i, leg;
+	u32 slow = qbd_latency_slow(chunk) & current_legs;
 	struct run runs[QBD_MAX_K] = {};
 	struct bio *bio = qbd_io_bio(io), *part;
 	struct bvec_iter iter = io->iter;
@@ -312,13 +326,17 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 	if ((in_chunk | iter.bi_size) & (layer->block_size - 1) || !current_legs ||
 	    (layer->code && (~current_legs & (BIT(k) - 1))) || !pieces_aligned(bio, iter))
 		return false;
+	/* What a slow backend has is rebuilt from others, if there are enough. */
+	if (layer->code && read_touches(chunk, in_chunk, iter.bi_size, slow) &&
+	    hweight32(current_legs & ~slow) >= k)
+		return false;
 	bio_list_init(&list);
 	idx = srcu_read_lock(&layer->pool->backends_srcu);
-	leg = layer->code ? 0 : qbd_rows_nearest(chunk, current_legs);
+	leg = layer->code ? 0 : qbd_rows_nearest(chunk, current_legs & ~slow ?: current_legs);
 	own_pages = any_deadline(chunk, layer->code ? BIT(k) - 1 : BIT(leg));
 	r = read_new(io, chunk, in_chunk, own_pages);
 	if (!r)
-		goto slow;
+		goto slow_way;
 	for (i = 0; i < r->nr; i++) {
 		u32 block = r->first_block + i;
 
@@ -328,7 +346,7 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 			zero_piece(bio, &iter, layer->block_size);
 		else if (!run_add(r, &runs[layer->code ? leg : 0],
 				  READ_ONCE(chunk->map->legs[leg]), i, bio, &iter, &list))
-			goto slow;
+			goto slow_way;
 	}
 
 	atomic_set(&r->left, 1);
@@ -345,7 +363,7 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 		read_done(r);
 	return true;
 
-slow:
+slow_way:
 	srcu_read_unlock(&layer->pool->backends_srcu, idx);
 	while ((part = bio_list_pop(&list)))
 		bio_put(part);
@@ -405,6 +423,8 @@ static int read_rows(struct qbd_chunk *chunk, struct bio *bio, struct bvec_iter 
 	u64 offset = in_chunk - (u64)first * row_bytes;
 	bool compared = false;
 	int err;
+
+	rows->avoid = qbd_latency_slow(chunk);
 
 	qbd_chunk_lock(chunk, &rows->lock, first, last);
 	err = chunk->dead ? -EAGAIN :
