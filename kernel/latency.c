@@ -31,6 +31,9 @@
 #define SCALE		64	/* of faded counts: else few of them fade to nothing */
 #define SLOW_FLOOR	2000	/* us */
 #define SLOW_TICKS	3
+#define HEDGE_FLOOR	1000	/* us */
+#define HEDGE_SHARE	32	/* one read in so many */
+#define HEDGE_MOST	64	/* at a time, after a time without any */
 #define PROBE_INFLIGHT	8	/* less than any device takes before who sends more waits */
 
 struct latency_cpu {
@@ -151,7 +154,7 @@ static u32 gather(struct qbd_latency *l)
 		l->stuck_us = min(l->stuck_us + 1000000, 3600u * 1000000);
 	l->in_flight = begun - done;
 	WRITE_ONCE(l->p50_us, max(percentile(l, 1, 2), l->stuck_us));
-	WRITE_ONCE(l->p99_us, max(percentile(l, 99, 100), l->stuck_us));
+	WRITE_ONCE(l->p99_us, percentile(l, 99, 100));
 	return new;
 }
 
@@ -241,19 +244,34 @@ static void judge(struct qbd_backend *b)
 	qbd_event(pool);
 }
 
+/* So many more reads may be hedged, after so many reads. */
+static void credit_hedges(struct qbd_pool *pool, u32 reads)
+{
+	int now = atomic_read(&pool->hedge_credit);
+	int more = DIV_ROUND_UP(min(reads, 1u << 20), HEDGE_SHARE);
+
+	atomic_add(min(more, max(HEDGE_MOST - now, 0)), &pool->hedge_credit);
+}
+
 static void latency_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(work, struct qbd_pool, latency_work.work);
 	int idx = srcu_read_lock(&pool->backends_srcu);
+	u32 reads, all = 0;
 	unsigned int i;
 
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_backend *b = qbd_backend_in(pool, i);
 
+		if (!b)
+			continue;
+		reads = gather(b->latency);
+		all += reads;
 		/* Who was the nearest may be it again: it is asked again some day. */
-		if (b && !gather(b->latency))
+		if (!reads)
 			WRITE_ONCE(b->latency_ns, b->latency_ns - b->latency_ns / 8);
 	}
+	credit_hedges(pool, all);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_backend *b = qbd_backend_in(pool, i);
 
@@ -296,7 +314,24 @@ void qbd_latency_stop(struct qbd_pool *pool)
 void qbd_latency_get(const struct qbd_backend *b, u32 *p50_us, u32 *p99_us)
 {
 	*p50_us = READ_ONCE(b->latency->p50_us);
-	*p99_us = READ_ONCE(b->latency->p99_us);
+	*p99_us = max(READ_ONCE(b->latency->p99_us), *p50_us);
+}
+
+/**
+ * qbd_latency_late - when a read of a backend is late
+ * @b: the backend
+ *
+ * One with a deadline is of those that may hang at any time, however fast it is.
+ *
+ * Return: nanoseconds; 0: its reads are not hedged, for they are too fast for that.
+ */
+u64 qbd_latency_late(const struct qbd_backend *b)
+{
+	u32 us = READ_ONCE(b->latency->p99_us);
+
+	if (!us || (us < HEDGE_FLOOR && !READ_ONCE(b->deadline)))
+		return 0;
+	return max_t(u64, us, HEDGE_FLOOR) * NSEC_PER_USEC;
 }
 
 /**
@@ -321,6 +356,7 @@ u32 qbd_latency_slow(const struct qbd_chunk *chunk)
 void qbd_latency_init(struct qbd_pool *pool)
 {
 	INIT_DELAYED_WORK(&pool->latency_work, latency_work);
+	init_waitqueue_head(&pool->hedge_wait);
 }
 
 /**

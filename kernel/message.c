@@ -426,6 +426,10 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 		return resync(pool, argc, argv);
 	if (!strcasecmp(argv[0], "scrub"))
 		return scrub(pool, argc, argv);
+	if (argc == 1 && (!strcasecmp(argv[0], "hedge=on") || !strcasecmp(argv[0], "hedge=off"))) {
+		WRITE_ONCE(pool->features.hedge, !strcasecmp(argv[0], "hedge=on"));
+		return 0;
+	}
 	if (!strcasecmp(argv[0], "error_limit"))
 		return error_limit(pool, argc, argv);
 	if (!strcasecmp(argv[0], "hold_off"))
@@ -537,6 +541,8 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	       (u64)atomic64_read(&pool->blocks_lost));
 	DMEMIT(" journal %s %u %llu", journals[pool->members.journal],
 	       READ_ONCE(pool->journal.nr_rows), (u64)atomic64_read(&pool->journal.destaged));
+	DMEMIT(" hedge %s %llu %llu", READ_ONCE(pool->features.hedge) ? "on" : "off",
+	       (u64)atomic64_read(&pool->hedged), (u64)atomic64_read(&pool->hedges_won));
 }
 
 /**

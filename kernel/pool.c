@@ -253,6 +253,11 @@ void qbd_pool_stop(struct qbd_pool *pool)
 	if (!pool->started)
 		return;
 	flush_workqueue(pool->io_wq);
+	/* Reads that were late, and nobody needed any more; a hedge waits in io_wq. */
+	wait_event(pool->hedge_wait, !atomic_read(&pool->hedges));
+	/* The last one is through with the pool when it has dropped this. */
+	spin_lock_irq(&pool->hedge_wait.lock);
+	spin_unlock_irq(&pool->hedge_wait.lock);
 	if (pool->active)
 		qbd_destage_all(pool);
 	/* A checkpoint renews what was busy when it began: the second finds nothing. */

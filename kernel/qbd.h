@@ -525,6 +525,7 @@ struct qbd_features {
 	u32 error_seconds;
 	u32 hold_off;		/* seconds; 0: none */
 	u32 slow_factor;	/* 0: none is slow */
+	bool hedge;
 };
 
 /**
@@ -621,6 +622,12 @@ struct qbd_pool {
 	struct qbd_pages checkpoint_pages;
 	bool checkpoint_left;
 	atomic64_t checkpoints;
+
+	atomic_t hedge_credit;		/* how many more reads may be hedged now */
+	atomic_t hedges;		/* reads that may be, in flight */
+	wait_queue_head_t hedge_wait;
+	atomic64_t hedged;
+	atomic64_t hedges_won;
 
 	struct work_struct resync_work;
 	struct work_struct scrub_work;
@@ -829,6 +836,7 @@ int qbd_latency_alloc(struct qbd_backend *b);
 void qbd_latency_free(struct qbd_backend *b);
 void qbd_latency_begun(struct qbd_backend *b);
 void qbd_latency_ended(struct qbd_backend *b, u64 ns);
+u64 qbd_latency_late(const struct qbd_backend *b);
 u32 qbd_latency_slow(const struct qbd_chunk *chunk);
 void qbd_latency_get(const struct qbd_backend *b, u32 *p50_us, u32 *p99_us);
 
@@ -949,6 +957,7 @@ struct qbd_waiter {
  * @ring: blocks that a write puts into the journal, likewise
  * @bad: current legs whose block was wrong or unreadable
  * @avoid: legs that are not read where others have what it takes
+ * @strict: they are not read at all
  * @blamed: backends of which that was counted against their limit
  * @want: blocks that are being read or mended
  * @lock: of the rows, while a write of them is in flight
@@ -963,6 +972,7 @@ struct qbd_rows {
 	bool pooled;
 	bool any_bad;
 	bool fua;
+	bool strict;
 	bool ranged;		/* a write straight to its place: of active ranges */
 	u32 lost;		/* blocks that reconcile gave up */
 	u64 lsn;		/* the last journal record of a write */

@@ -469,11 +469,13 @@ static u32 rows_next(struct qbd_rows *rows, u32 row, u32 want, u32 current_legs)
 
 	if (!(want & ~have))
 		return 0;
-	if (rows->nr_legs == 1)
-		return left ? BIT(qbd_rows_nearest(rows->chunk, good ?: left)) : 0;
+	if (rows->nr_legs == 1) {
+		left = good ?: rows->strict ? 0 : left;
+		return left ? BIT(qbd_rows_nearest(rows->chunk, left)) : 0;
+	}
 	left &= ~have;
 	good &= ~have;
-	if (hweight32(have | good) >= layer->policy.k)
+	if (rows->strict || hweight32(have | good) >= layer->policy.k)
 		left = good;
 	if ((want & ~have & ~left) == 0)
 		return want & ~have;

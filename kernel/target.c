@@ -34,6 +34,10 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 		features->read_only = true;
 		return 0;
 	}
+	if (!strcasecmp(word, "hedge=off")) {
+		features->hedge = false;
+		return 0;
+	}
 	*error = "Unknown feature of qbd-pool";
 	if (strcasecmp(word, "force_history") && strcasecmp(word, "on_loss") &&
 	    strcasecmp(word, "cache_mb") && strcasecmp(word, "error_limit") &&
@@ -170,6 +174,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		.error_seconds = QBD_ERROR_SECONDS,
 		.hold_off = QBD_HOLD_OFF,
 		.slow_factor = QBD_SLOW_FACTOR,
+		.hedge = true,
 	};
 	struct qbd_pool *pool, *running;
 	unsigned int nr, left = 0;
@@ -274,7 +279,7 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			else
 				DMEMIT(" -");
 		}
-		nr = f->allow_degraded + f->read_only + 2 * !!f->force_history +
+		nr = f->allow_degraded + f->read_only + !f->hedge + 2 * !!f->force_history +
 		     2 * (f->cache_mb != QBD_CACHE_MB) + 3 * limited +
 		     2 * (f->hold_off != QBD_HOLD_OFF) +
 		     2 * (f->slow_factor != QBD_SLOW_FACTOR);
@@ -294,6 +299,8 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			DMEMIT(" hold_off %u", f->hold_off);
 		if (f->slow_factor != QBD_SLOW_FACTOR)
 			DMEMIT(" slow_factor %u", f->slow_factor);
+		if (!f->hedge)
+			DMEMIT(" hedge=off");
 		break;
 	case STATUSTYPE_IMA:
 		*result = 0;

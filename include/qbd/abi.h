@@ -17,6 +17,7 @@
  *		error_limit <n> <seconds>	as the messages
  *		hold_off <seconds>
  *		slow_factor <n>
+ *		hedge=off
  *	The order of the devices does not matter; each says in its superblock which
  *	backend it is. I/O to the pool device fails.
  *
@@ -42,6 +43,7 @@
  *					for so long, a fourth time for twice as long, ...
  *	slow_factor <n>			a backend whose reads take so many times as long
  *					as others' is slow; 0: none is
+ *	hedge=on|off			reads that are late are read from others too
  *	scrub start|stop
  *	checkpoint			the journal is destaged, and all that is recorded
  *					goes into pages
@@ -74,6 +76,7 @@
  *	scrub <idle|running|stopped> <chunks done>/<chunks to do> <bad blocks found>
  *	<blocks repaired> <blocks lost>
  *	journal <off|on|full> <rows in it> <rows destaged>
+ *	hedge <on|off> <reads that were hedged> <hedges that were first>
  *
  *	health: a character a backend index: A in and whole, a in with legs not in
  *	sync, S out with its device there, D out, - no such backend

@@ -256,6 +256,104 @@ idle_disk() { # DEVICE: no read in a moment
 	[ "$(io_stat reads "$1")" -le $((before + 1)) ]
 }
 
+# --- hedged reads ---------------------------------------------------------------------------------
+
+# Disks that take 3 ms, as over a network, until more than a hundred reads have said so.
+hedging_pool() { # POLICY DISKS
+	local i
+	fickle_pool "$2" 48
+	volume "$1" 24M
+	random_file "$WORK/data" 16
+	put "$WORK/data"
+	message checkpoint
+	message slow_factor 0
+	for ((i = 0; i < $2; i++)); do
+		takes "d$i" 3
+	done
+	# All of it, so that the checksums are in memory and every disk is known.
+	while [ "$(limits_field p99 0)" -lt 1000 ] || [ "$(limits_field p99 1)" -lt 1000 ]; do
+		same "$WORK/data"
+	done
+}
+
+# in_4k: all of the first 2 MiB, 4 KiB at a time; sets longest, in ms.
+in_4k() {
+	local at from ms
+	longest=0
+	for ((at = 0; at < 512; at += 17)); do
+		from=$(date +%s%N)
+		cmp <(dd if="$v" bs=4096 skip=$at count=1 iflag=direct status=none) \
+			<(dd if="$WORK/data" bs=4096 skip=$at count=1 status=none)
+		ms=$((($(date +%s%N) - from) / 1000000))
+		[ "$ms" -le "$longest" ] || longest=$ms
+	done
+}
+
+hedged_reads() { # POLICY DISKS
+	local won
+	hedging_pool "$@"
+	won=$(pool_status hedges_won)
+	# Of copies one of the two is the nearest.
+	takes d1 3000
+	in_4k
+	assert_le "$longest" 2500 "milliseconds of the longest read"
+	takes d1 3
+	takes d0 3000
+	in_4k
+	assert_le "$longest" 2500 "milliseconds of the longest read"
+	echo "longest $longest ms, $(pool_status hedged) hedged, $(pool_status hedges_won) won"
+	assert_ge "$(pool_status hedges_won)" $((won + 1)) "hedges that were first"
+	# They are late, but come, when nobody waits any more; the pool stops after that.
+	dmsetup remove --retry p-v
+	dmsetup remove --retry p
+	sound d0
+	sound d1
+	[ "$2" = 2 ] || sound d2
+	qbd pool start p
+	same "$WORK/data"
+	scrub_finds 0
+}
+
+hedges_are_few() {
+	local reads hedged
+	hedging_pool replicas=2 2
+	io_mark "${lower[@]}"
+	takes d0 30
+	takes d1 30
+	fio --name=reads --filename="$v" --direct=1 --ioengine=libaio --iodepth=8 --rw=randread --bs=4k \
+		--size=16M --time_based --runtime=3 --output="$WORK/fio.out"
+	reads=$(io_delta reads "${lower[@]}")
+	echo "$(pool_status hedged) of $reads reads were hedged"
+	assert_le "$(pool_status hedged)" $((reads / 32 + 90)) "hedged reads"
+	message hedge=off
+	hedged=$(pool_status hedged)
+	takes d0 200
+	in_4k
+	assert_eq "$(pool_status hedged)" "$hedged" "hedged reads while that is off"
+}
+
+# What the others have is wrong: a hedge that is first and not right is not taken.
+hedges_are_checked() {
+	local start hedged
+	hedging_pool replicas=2 2
+	start=$(qbd examine "${devs[1]}" | sed -n 's/^data area  *\([0-9]*\).*/\1/p')
+	head -c 24M /dev/urandom | dd of="$WORK/loop/d1.img" bs=64k seek="$start" oflag=seek_bytes \
+		conv=notrunc status=none
+	message error_limit 0 60
+	echo 3 >/proc/sys/vm/drop_caches
+	# So that d0 is the nearest.
+	takes d1 40
+	in_4k
+	hedged=$(pool_status hedged)
+	takes d0 400
+	in_4k
+	echo "longest $longest ms, $(pool_status hedged) hedged, $(pool_status hedges_won) won"
+	assert_ge "$(pool_status hedged)" $((hedged + 1)) "hedged reads"
+	sound d0
+	sound d1
+	same "$WORK/data"
+}
+
 # --- resync beside users --------------------------------------------------------------------------
 
 # mean_us: of the reads of the last fio.
@@ -306,5 +404,9 @@ subtest last-legs-stay-in last_legs_stay
 subtest flapping-is-held-off flapping
 subtest slow-is-avoided-replicas slow_is_avoided replicas=2 3
 subtest slow-is-avoided-ec slow_is_avoided ec=2+1 3
+subtest hedged-reads-replicas hedged_reads replicas=2 2
+subtest hedged-reads-ec hedged_reads ec=2+1 3
+subtest hedges-are-few hedges_are_few
+subtest hedges-are-checked hedges_are_checked
 subtest resync-beside-users beside_users
 finish

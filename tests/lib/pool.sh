@@ -85,6 +85,9 @@ pool_status() {
 	journal) column=26;;
 	journal_rows) column=27;;
 	destaged) column=28;;
+	hedge) column=30;;
+	hedged) column=31;;
+	hedges_won) column=32;;
 	*) fail "no field $1 in the status line";;
 	esac
 	dmsetup status p | awk -v c=$column -v f="$1" '{
