@@ -5,7 +5,8 @@
  * A backend's life, as this host sees it:
  *
  *	state		who may use it			leaves it by
- *	in		everything			a failed write or flush, or
+ *	in		everything			a failed write or flush, too
+ *							many failed reads, or
  *							"fail": -> failing
  *	failing		as in; who saw it fail waits,
  *			and every flush	a durable epoch: -> out;
@@ -108,7 +109,7 @@ void qbd_member_next_epoch(struct qbd_pool *pool, struct qbd_membership *m, u64 
 static int write_epochs(struct qbd_pool *pool, u64 out, u64 back)
 {
 	struct qbd_membership *next = pool->next_members;
-	u64 in, failed = 0, refused = 0;
+	u64 in, failed = 0, refused = 0, faulty;
 	unsigned int i;
 
 	do {
@@ -121,12 +122,17 @@ static int write_epochs(struct qbd_pool *pool, u64 out, u64 back)
 		pool->members = *next;
 		refused |= failed & back;
 		WRITE_ONCE(pool->in, in & ~refused);
+		faulty = READ_ONCE(pool->failing) | READ_ONCE(pool->over_limit);
 		WRITE_ONCE(pool->failing, READ_ONCE(pool->failing) & in);
-		for (i = 0; i < QBD_MAX_BACKENDS; i++)
-			if ((out & ~refused & BIT_ULL(i)) && pool->backend[i])
-				DMERR("%s: backend %u (%s) is out, epoch %u",
-				      pool->members.pool_name, i, pool->backend[i]->name,
-				      next->epochs[0].number);
+		for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+			if (!(out & ~refused & BIT_ULL(i)) || !pool->backend[i])
+				continue;
+			DMERR("%s: backend %u (%s) is out, epoch %u", pool->members.pool_name, i,
+			      pool->backend[i]->name, next->epochs[0].number);
+			if (faulty & BIT_ULL(i))
+				qbd_limit_out(pool, i);
+			qbd_event(pool);
+		}
 		/* One that was begun is followed by another, without who failed. */
 		out = failed;
 		back = 0;
@@ -194,10 +200,36 @@ int qbd_member_stamp(struct qbd_pool *pool)
 	return qbd_ring_wait(pool, s.lsn);
 }
 
+/*
+ * Those over their limit, one at a time: that one has to stay is no reason for
+ * another. What they wrote and flushed is as good as it was, so where rule 4 keeps
+ * one, nothing more is to be done.
+ */
+static int put_out_limited(struct qbd_pool *pool, u64 over)
+{
+	int err = 0, one;
+	unsigned int i;
+
+	for (i = 0; i < QBD_MAX_BACKENDS && !err; i++) {
+		if (!(over & READ_ONCE(pool->in) & BIT_ULL(i)))
+			continue;
+		one = qbd_member_epoch(pool, BIT_ULL(i), 0);
+		if (one == -EBUSY)
+			DMERR_LIMIT("%s: backend %u is over its limit of errors, but holds last current legs or the last ring: it stays in",
+				    pool->members.pool_name, i);
+		else
+			err = one;
+	}
+	spin_lock_irq(&pool->member_list_lock);
+	pool->over_limit &= ~over;
+	spin_unlock_irq(&pool->member_list_lock);
+	return err;
+}
+
 static void member_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(work, struct qbd_pool, member_work);
-	u64 wanted, failing;
+	u64 wanted, failing, over;
 	int err = 0;
 
 	mutex_lock(&pool->member_lock);
@@ -217,6 +249,11 @@ static void member_work(struct work_struct *work)
 			spin_unlock_irq(&pool->member_list_lock);
 		}
 		wake_up_all(&pool->member_wait);
+	}
+	over = READ_ONCE(pool->over_limit);
+	if ((!err || err == -EBUSY) && over) {
+		err = put_out_limited(pool, over);
+		failing |= over;
 	}
 	mutex_unlock(&pool->member_lock);
 	if (err && err != -EBUSY)
@@ -263,6 +300,25 @@ void qbd_member_fail(struct qbd_pool *pool, u64 which)
 	}
 	pool->failing |= which;
 	pool->kept &= ~which;
+	pool->member_wanted++;
+	spin_unlock_irqrestore(&pool->member_list_lock, flags);
+	queue_work(pool->member_wq, &pool->member_work);
+}
+
+/**
+ * qbd_member_limit - backends are over their limit of errors
+ * @pool: the pool
+ * @which: bitmap of backends
+ *
+ * They go out, unless rule 4 keeps them; nobody waits for that. Context: any.
+ */
+void qbd_member_limit(struct qbd_pool *pool, u64 which)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&pool->member_list_lock, flags);
+	pool->over_limit |= which;
+	/* Counted as a failure, before the epoch, as in qbd_member_out(). */
 	pool->member_wanted++;
 	spin_unlock_irqrestore(&pool->member_list_lock, flags);
 	queue_work(pool->member_wq, &pool->member_work);

@@ -64,6 +64,7 @@ static void pool_free(struct qbd_pool *pool)
 	free_wq(pool->ring_wq);
 	free_wq(pool->member_wq);
 	free_wq(pool->reap_wq);
+	free_wq(pool->event_wq);
 	qbd_journal_exit(pool);
 	if (pool->started)
 		qbd_chunks_exit(pool);
@@ -77,6 +78,7 @@ static void pool_free(struct qbd_pool *pool)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		qbd_backend_free(pool->backend[i]);
 	cleanup_srcu_struct(&pool->backends_srcu);
+	qbd_pace_exit(pool);
 	bioset_exit(&pool->bios);
 	mempool_exit(&pool->pages);
 	qbd_memory_exit(pool);
@@ -124,6 +126,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	spin_lock_init(&pool->map_lock);
 	spin_lock_init(&pool->slot_lock);
 	spin_lock_init(&pool->named_lock);
+	spin_lock_init(&pool->limit_lock);
 	mutex_init(&pool->volume_mutex);
 	mutex_init(&pool->pages_mutex);
 	mutex_init(&pool->memory_mutex);
@@ -138,16 +141,22 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	INIT_LIST_HEAD(&pool->dead_layers);
 	xa_init(&pool->layers);
 	xa_init(&pool->volumes);
-	init_waitqueue_head(&pool->resync_wait);
 	INIT_WORK(&pool->reap_work, qbd_chunk_reap);
 	INIT_WORK(&pool->resync_work, qbd_resync_work);
 	INIT_WORK(&pool->scrub_work, qbd_scrub_work);
 	INIT_WORK(&pool->free_work, qbd_free_deleted);
+	if (qbd_pace_init(pool)) {
+		kfree(pool);
+		return NULL;
+	}
 	if (init_srcu_struct(&pool->backends_srcu)) {
+		qbd_pace_exit(pool);
 		kfree(pool);
 		return NULL;
 	}
 	qbd_member_init(pool);
+	qbd_event_init(pool);
+	qbd_latency_init(pool);
 	qbd_flush_init(pool);
 
 	pool->super = kzalloc(sizeof(*pool->super), GFP_KERNEL);
@@ -156,6 +165,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->table_payload = kvzalloc(QBD_PAGE_SIZE, GFP_KERNEL);
 	pool->table_places = kvzalloc(QBD_PAGE_PLACES, GFP_KERNEL);
 	pool->member_wq = pool_wq("member", WQ_UNBOUND, 1);
+	pool->event_wq = pool_wq("event", WQ_UNBOUND, 1);
 	pool->stamp_wq = pool_wq("stamp", WQ_UNBOUND, 1);
 	pool->ring_wq = pool_wq("ring", WQ_UNBOUND | WQ_HIGHPRI, 1);
 	pool->settle_wq = pool_wq("settle", WQ_UNBOUND, 0);
@@ -170,7 +180,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	    !pool->table_payload || !pool->table_places || !pool->member_wq || !pool->stamp_wq ||
 	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
 	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
-	    !pool->reap_wq ||
+	    !pool->reap_wq || !pool->event_wq ||
 	    qbd_pages_init(&pool->checkpoint_pages) ||
 	    bioset_init(&pool->bios, 256, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
@@ -217,6 +227,7 @@ int qbd_pool_start(struct qbd_pool *pool)
 	if (pool->features.read_only)
 		WRITE_ONCE(pool->mode, QBD_RO);
 	WRITE_ONCE(pool->active, true);
+	qbd_latency_start(pool);
 	DMINFO("%s: started, epoch %u, %llu chunks", pool->members.pool_name,
 	       pool->members.epochs[0].number, pool->nr_chunks);
 	if (pool->mode == QBD_RW) {
@@ -239,6 +250,7 @@ void qbd_pool_stop(struct qbd_pool *pool)
 	WRITE_ONCE(pool->resync.stop, true);
 	WRITE_ONCE(pool->scrub.stop, true);
 	wake_up_all(&pool->resync_wait);
+	qbd_latency_stop(pool);
 	cancel_work_sync(&pool->resync_work);
 	cancel_work_sync(&pool->scrub_work);
 	cancel_work_sync(&pool->free_work);

@@ -216,11 +216,25 @@ static struct read *read_new(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_
 	return NULL;
 }
 
+/* Are any of some data legs read by a read of whole blocks? */
+static bool read_touches(const struct qbd_chunk *chunk, u64 in_chunk, u32 bytes, u32 legs)
+{
+	const struct qbd_layer *layer = chunk->layer;
+	u32 block = in_chunk >> layer->policy.block_shift, k = layer->policy.k, i;
+	u32 nr = min_t(u32, bytes >> layer->policy.block_shift, k);
+
+	for (i = 0; legs && i < nr; i++)
+		if (legs & BIT((block + i) % k))
+			return true;
+	return false;
+}
+
 /* The fast path. Return: false when it cannot be; nothing was done. */
 static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 {
 	const struct qbd_layer *layer = chunk->layer;
 	u32 k = layer->policy.k, current_legs = qbd_chunk_current(chunk), i, leg;
+	u32 slow = qbd_latency_slow(chunk) & current_legs;
 	struct run runs[QBD_MAX_K] = {};
 	struct bio *bio = qbd_io_bio(io), *part;
 	struct bvec_iter iter = io->iter;
@@ -231,12 +245,16 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 	if ((in_chunk | iter.bi_size) & (layer->block_size - 1) || !current_legs ||
 	    (layer->code && (~current_legs & (BIT(k) - 1))) || !pieces_aligned(bio, iter))
 		return false;
+	/* What a slow backend has is rebuilt from others, if there are enough. */
+	if (layer->code && read_touches(chunk, in_chunk, iter.bi_size, slow) &&
+	    hweight32(current_legs & ~slow) >= k)
+		return false;
 	r = read_new(io, chunk, in_chunk);
 	if (!r)
 		return false;
 	bio_list_init(&list);
 	idx = srcu_read_lock(&layer->pool->backends_srcu);
-	leg = layer->code ? 0 : qbd_rows_nearest(chunk, current_legs);
+	leg = layer->code ? 0 : qbd_rows_nearest(chunk, current_legs & ~slow ?: current_legs);
 	for (i = 0; i < r->nr; i++) {
 		u32 block = r->first_block + i;
 
@@ -326,6 +344,7 @@ static int read_rows(struct qbd_chunk *chunk, struct bio *bio, struct bvec_iter 
 
 	qbd_csum_prepare_rows(chunk, first, last - first + 1);
 	rows = qbd_rows_alloc(chunk, first, last - first + 1, GFP_NOIO);
+	rows->avoid = qbd_latency_slow(chunk);
 	qbd_chunk_lock(chunk, &rows->lock, first, last);
 	err = chunk->dead ? -EAGAIN :
 	      qbd_csum_load(chunk, first * units, (last + 1) * units - 1);

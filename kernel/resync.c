@@ -18,11 +18,8 @@
  *				REBUILD legs with all of it
  *	4. record: they are LIVE and in insync
  *
- * Model: tests/model/members.pml.
+ * How fast it goes beside users: pace.c. Model: tests/model/members.pml.
  */
-#include <linux/delay.h>
-#include <linux/ktime.h>
-
 #include "qbd.h"
 
 /* Legs to fill: not current, on a backend that is in. *none: legs without a slot. */
@@ -92,18 +89,6 @@ out:
 	return *err ? 0 : fill;
 }
 
-/* Sleeps as long as it takes to stay below the limit. */
-static void limit_rate(struct qbd_pool *pool, u64 bytes)
-{
-	unsigned int rate = READ_ONCE(pool->resync_rate);
-
-	atomic64_add(bytes, &pool->resync.bytes);
-	if (rate && bytes)
-		wait_event_timeout(pool->resync_wait, READ_ONCE(pool->resync.stop) ||
-				   !READ_ONCE(pool->resync_rate),
-				   msecs_to_jiffies(div_u64(bytes, rate)));
-}
-
 /* Step 2, for rows @first to @first + @nr - 1. */
 static int fill_rows(struct qbd_chunk *chunk, u32 fill, u32 first, u32 nr, u64 *bytes)
 {
@@ -120,6 +105,7 @@ static int fill_rows(struct qbd_chunk *chunk, u32 fill, u32 first, u32 nr, u64 *
 	      qbd_csum_load(chunk, first * layer->units, (first + nr) * layer->units - 1);
 	if (!err) {
 		qbd_rows_csums(rows);
+		rows->avoid = qbd_latency_slow(chunk);
 		err = qbd_rows_read(rows, 0, nr, layer->code ? fill : 1);
 	}
 	if (!err) {
@@ -225,22 +211,24 @@ static int resync_chunk(struct qbd_chunk *chunk)
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_pool *pool = layer->pool;
 	int err = 0;
-	u32 fill, row;
+	u32 fill, row, nr;
 
 	/* A leg without a slot at a time: each round finds one more. */
 	for (;;) {
 		fill = begin(chunk, &err);
 		if (!fill || err)
 			return err;
-		for (row = 0; row < layer->rows; row += layer->io_rows) {
+		for (row = 0; row < layer->rows; row += nr) {
 			u64 bytes = 0;
 
 			if (READ_ONCE(pool->resync.stop))
 				return -EINTR;
-			err = fill_rows(chunk, fill, row, layer->io_rows, &bytes);
+			nr = min(qbd_pace_rows(pool, layer->io_rows), layer->rows - row);
+			qbd_pace_begin(pool);
+			err = fill_rows(chunk, fill, row, nr, &bytes);
 			if (err)
 				return err;
-			limit_rate(pool, bytes);
+			qbd_pace_end(pool, bytes);
 		}
 		err = finish(chunk, fill);
 		if (err)
@@ -387,4 +375,6 @@ void qbd_resync_work(struct work_struct *work)
 	pool->resync.again = work_pending(work);
 	if (pool->resync.again)
 		WRITE_ONCE(pool->resync.running, true);
+	else if (atomic64_read(&pool->resync.todo))
+		qbd_event(pool);
 }

@@ -432,6 +432,7 @@ void qbd_ring_fail(struct qbd_pool *pool, int error)
 		WRITE_ONCE(pool->mode, QBD_FAILED);
 		DMERR("%s: the ring cannot be written (%d): no further change is possible until the pool is started anew",
 		      pool->members.pool_name, error);
+		qbd_event(pool);
 	}
 	wake_up_all(&ring->wait);
 }

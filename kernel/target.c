@@ -23,7 +23,7 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 			unsigned int *left, char **error)
 {
 	const char *word = dm_shift_arg(as), *value;
-	unsigned int mb;
+	unsigned int number;
 
 	(*left)--;
 	if (!strcasecmp(word, "allow_degraded")) {
@@ -36,7 +36,8 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 	}
 	*error = "Unknown feature of qbd-pool";
 	if (strcasecmp(word, "force_history") && strcasecmp(word, "on_loss") &&
-	    strcasecmp(word, "cache_mb"))
+	    strcasecmp(word, "cache_mb") && strcasecmp(word, "error_limit") &&
+	    strcasecmp(word, "hold_off") && strcasecmp(word, "slow_factor"))
 		return -EINVAL;
 	*error = "A feature of qbd-pool needs a value";
 	if (!*left)
@@ -50,10 +51,30 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 	}
 	if (!strcasecmp(word, "cache_mb")) {
 		*error = "cache_mb is not a number from 1 to 65536";
-		if (kstrtouint(value, 10, &mb) || !mb || mb > 65536)
+		if (kstrtouint(value, 10, &number) || !number || number > 65536)
 			return -EINVAL;
-		features->cache_mb = mb;
+		features->cache_mb = number;
 		return 0;
+	}
+	if (!strcasecmp(word, "error_limit")) {
+		*error = "error_limit is not a number and a number of seconds";
+		if (kstrtouint(value, 10, &features->error_limit) || !*left)
+			return -EINVAL;
+		value = dm_shift_arg(as);
+		(*left)--;
+		return kstrtouint(value, 10, &features->error_seconds) ||
+		       !features->error_seconds || features->error_seconds > QBD_MAX_SECONDS ?
+		       -EINVAL : 0;
+	}
+	if (!strcasecmp(word, "hold_off")) {
+		*error = "hold_off is not a number of seconds, a week at most";
+		return kstrtouint(value, 10, &features->hold_off) ||
+		       features->hold_off > QBD_MAX_SECONDS ? -EINVAL : 0;
+	}
+	if (!strcasecmp(word, "slow_factor")) {
+		*error = "slow_factor is not a number up to 1000000";
+		return kstrtouint(value, 10, &features->slow_factor) ||
+		       features->slow_factor > 1000000 ? -EINVAL : 0;
 	}
 	*error = "on_loss is neither error nor queue";
 	if (!strcasecmp(value, "error"))
@@ -143,7 +164,13 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	};
 	struct dm_arg_set as = { argc, argv }, devices;
 	struct mapped_device *md = dm_table_get_md(ti->table);
-	struct qbd_features features = { .cache_mb = QBD_CACHE_MB };
+	struct qbd_features features = {
+		.cache_mb = QBD_CACHE_MB,
+		.error_limit = QBD_ERROR_LIMIT,
+		.error_seconds = QBD_ERROR_SECONDS,
+		.hold_off = QBD_HOLD_OFF,
+		.slow_factor = QBD_SLOW_FACTOR,
+	};
 	struct qbd_pool *pool, *running;
 	unsigned int nr, left = 0;
 	int err;
@@ -198,6 +225,7 @@ put:
 
 static void pool_dtr(struct dm_target *ti)
 {
+	qbd_event_forget(ti->private, ti->table);
 	qbd_pool_put(ti->private);
 }
 
@@ -208,6 +236,7 @@ static int pool_map(struct dm_target *ti, struct bio *bio)
 
 static int pool_preresume(struct dm_target *ti)
 {
+	qbd_event_table(ti->private, ti->table);
 	return qbd_pool_start(ti->private);
 }
 
@@ -226,6 +255,7 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 {
 	struct qbd_pool *pool = ti->private;
 	const struct qbd_features *f = &pool->features;
+	bool limited = f->error_limit != QBD_ERROR_LIMIT || f->error_seconds != QBD_ERROR_SECONDS;
 	unsigned int sz = 0, i, nr = 0;
 
 	switch (type) {
@@ -245,7 +275,9 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 				DMEMIT(" -");
 		}
 		nr = f->allow_degraded + f->read_only + 2 * !!f->force_history +
-		     2 * (f->cache_mb != QBD_CACHE_MB);
+		     2 * (f->cache_mb != QBD_CACHE_MB) + 3 * limited +
+		     2 * (f->hold_off != QBD_HOLD_OFF) +
+		     2 * (f->slow_factor != QBD_SLOW_FACTOR);
 		if (nr)
 			DMEMIT(" %u", nr);
 		if (f->allow_degraded)
@@ -256,6 +288,12 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			DMEMIT(" force_history %016llx", f->force_history);
 		if (f->cache_mb != QBD_CACHE_MB)
 			DMEMIT(" cache_mb %u", f->cache_mb);
+		if (limited)
+			DMEMIT(" error_limit %u %u", f->error_limit, f->error_seconds);
+		if (f->hold_off != QBD_HOLD_OFF)
+			DMEMIT(" hold_off %u", f->hold_off);
+		if (f->slow_factor != QBD_SLOW_FACTOR)
+			DMEMIT(" slow_factor %u", f->slow_factor);
 		break;
 	case STATUSTYPE_IMA:
 		*result = 0;
@@ -413,17 +451,8 @@ static void volume_dtr(struct dm_target *ti)
 	kfree(t);
 }
 
-static int volume_map(struct dm_target *ti, struct bio *bio)
+static int volume_map_op(struct volume_target *t, struct qbd_io *io, struct bio *bio)
 {
-	struct qbd_io *io = dm_per_bio_data(bio, sizeof(*io));
-	struct volume_target *t = ti->private;
-
-	io->volume = t->volume;
-	io->iter = bio->bi_iter;
-	io->iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
-	if (op_is_write(bio_op(bio)) && bio->bi_iter.bi_size &&
-	    (t->read_only || READ_ONCE(t->pool->mode) == QBD_RO))
-		return DM_MAPIO_KILL;
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:
 		return qbd_read_map(io);
@@ -439,6 +468,35 @@ static int volume_map(struct dm_target *ti, struct bio *bio)
 	default:
 		return DM_MAPIO_KILL;
 	}
+}
+
+static int volume_map(struct dm_target *ti, struct bio *bio)
+{
+	struct qbd_io *io = dm_per_bio_data(bio, sizeof(*io));
+	struct volume_target *t = ti->private;
+	bool data = bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE;
+	int r;
+
+	io->volume = t->volume;
+	io->iter = bio->bi_iter;
+	io->iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	if (op_is_write(bio_op(bio)) && bio->bi_iter.bi_size &&
+	    (t->read_only || READ_ONCE(t->pool->mode) == QBD_RO))
+		return DM_MAPIO_KILL;
+	qbd_pace_user_begins(t->pool, io, data && bio->bi_iter.bi_size);
+	r = volume_map_op(t, io, bio);
+	/* The bio is ours no more where it was taken; else end_io does not see it. */
+	if (r != DM_MAPIO_SUBMITTED)
+		qbd_pace_user_ends(t->pool, io);
+	return r;
+}
+
+static int volume_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
+{
+	struct volume_target *t = ti->private;
+
+	qbd_pace_user_ends(t->pool, dm_per_bio_data(bio, sizeof(struct qbd_io)));
+	return DM_ENDIO_DONE;
 }
 
 static void volume_status(struct dm_target *ti, status_type_t type, unsigned int flags,
@@ -491,6 +549,7 @@ static struct target_type volume_target = {
 	.ctr = volume_ctr,
 	.dtr = volume_dtr,
 	.map = volume_map,
+	.end_io = volume_end_io,
 	.status = volume_status,
 	.io_hints = volume_io_hints,
 	.iterate_devices = volume_iterate_devices,

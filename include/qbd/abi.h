@@ -14,6 +14,9 @@
  *					its newest epoch, 16 hexadecimal digits
  *		on_loss error|queue	what I/O does when too few legs are left
  *		cache_mb <n>		bound of the checksum cache
+ *		error_limit <n> <seconds>	as the messages
+ *		hold_off <seconds>
+ *		slow_factor <n>
  *	The order of the devices does not matter; each says in its superblock which
  *	backend it is. I/O to the pool device fails.
  *
@@ -26,10 +29,18 @@
  *			[block_size=<bytes>] [tag=<tag>]
  *	remove_volume <name>
  *	fail <index>			take a backend out
- *	readd <index> <dev>		let the same backend (its UUID) in again
+ *	readd <index> <dev> [now]	let the same backend (its UUID) in again; now:
+ *					although it failed again and again
  *	replace <index> <dev>		put an empty device in its place
  *	resync start|stop
  *	resync rate <KiB/s>		0: no limit
+ *	resync least <KiB/s>		beside users; 0: as slow as they need
+ *	error_limit <n> <seconds>	a backend with so many reads that fail or are
+ *					wrong in so many seconds goes out; 0: no limit
+ *	hold_off <seconds>		a backend that failed a third time is not let in
+ *					for so long, a fourth time for twice as long, ...
+ *	slow_factor <n>			a backend whose reads take so many times as long
+ *					as others' is slow; 0: none is
  *	scrub start|stop
  *	checkpoint			the journal is destaged, and all that is recorded
  *					goes into pages
@@ -43,6 +54,10 @@
  *		<index> <uuid> <major:minor|-> <in|out> <suspect: 0|1> <out epoch>
  *		<slots> <free slots> <legs not in sync> <read errors> <write errors>
  *		<checksum errors> <blocks repaired> <tags|->
+ *	limits
+ *		<index> <ok|slow|out> <p50 us> <p99 us> <errors> <failures> <seconds>
+ *		how long its reads take lately, errors that count against its limit,
+ *		how often it failed lately, for how long it is not let in
  *	volumes and verify end with a line "more <from number>" when there was no
  *	room for all.
  *

@@ -191,6 +191,13 @@ pool_words() {
 	pool_refused 'cache_mb is not a number' "6 $all 2 cache_mb 0"
 	pool_refused 'cache_mb is not a number' "6 $all 2 cache_mb 65537"
 	pool_refused 'cache_mb is not a number' "6 $all 2 cache_mb 4x"
+	pool_refused 'error_limit is not a number' "6 $all 2 error_limit 8"
+	pool_refused 'error_limit is not a number' "6 $all 3 error_limit 8 0"
+	pool_refused 'error_limit is not a number' "6 $all 3 error_limit many 60"
+	pool_refused 'error_limit is not a number' "6 $all 3 error_limit 8 604801"
+	pool_refused 'hold_off is not a number' "6 $all 2 hold_off -1"
+	pool_refused 'hold_off is not a number' "6 $all 2 hold_off 604801"
+	pool_refused 'slow_factor is not a number' "6 $all 2 slow_factor 2.5"
 	table_refused 'read-only table|needs a writable table' "0 8192 qbd-pool 6 $all" --readonly
 	# One target alone in a table: dm refuses by itself.
 	table_refused 'singleton|target' "0 8192 qbd-pool 6 $all
@@ -442,6 +449,18 @@ messages_for_volumes() {
 	message_refused 'neither start, stop nor rate' 'resync rate fast'
 	message_refused 'neither start, stop nor rate' 'resync rate -1'
 	message_refused 'neither start, stop nor rate' 'resync rate 4294967296'
+	message_refused 'neither start, stop nor rate' 'resync least'
+	message_refused 'neither start, stop nor rate' 'resync least -1'
+	message_refused 'needs a number and a number of seconds' 'error_limit 8'
+	message_refused 'needs a number and a number of seconds' 'error_limit 8 0'
+	message_refused 'needs a number and a number of seconds' 'error_limit 8 604801'
+	message_refused 'needs a number and a number of seconds' 'error_limit x 60'
+	message_refused 'needs a number' hold_off
+	message_refused 'needs a number' 'hold_off 604801'
+	message_refused 'needs a number' 'slow_factor -1'
+	message_refused 'wrong number of words' 'limits 1'
+	message_refused 'needs the index of a backend and a device' 'readd now'
+	message_refused 'needs the index of a backend and a device' 'readd 1 now now'
 	message_refused 'neither start nor stop' scrub
 	message_refused 'neither start nor stop' 'scrub rate 1'
 	assert_eq "$(dmsetup message tank 0 volumes)" '1 vol live 65536 replicas=2 4096 -' volumes
