@@ -412,6 +412,7 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	u64 stale[QBD_MAX_BACKENDS];	/* no memory is needed to say how things are */
 	struct qbd_ring *ring = &pool->ring;
 	u64 in = READ_ONCE(pool->in), used, total, degraded = 0;
+	u64 journal = qbd_journal_devices(&pool->members);
 	char health[QBD_MAX_BACKENDS + 1] = "";
 	unsigned int i, last = 0, sz = 0, volumes = 0;
 	struct qbd_layer *layer;
@@ -452,8 +453,9 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	       (u64)atomic64_read(&pool->scrub.bad),
 	       (u64)atomic64_read(&pool->blocks_repaired),
 	       (u64)atomic64_read(&pool->blocks_lost));
-	DMEMIT(" journal %s %u %llu", journals[pool->members.journal],
-	       READ_ONCE(pool->journal.nr_rows), (u64)atomic64_read(&pool->journal.destaged));
+	DMEMIT(" journal %s %u %llu %u/%u", journals[pool->members.journal],
+	       READ_ONCE(pool->journal.nr_rows), (u64)atomic64_read(&pool->journal.destaged),
+	       (unsigned int)hweight64(journal & in), (unsigned int)hweight64(journal));
 }
 
 /**

@@ -116,7 +116,7 @@ int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_backend *b = qbd_backend_in(pool, i);
 
-		if (!b || !b->owners || (avoid & BIT_ULL(i)) ||
+		if (!b || !b->owners || !b->geometry.nr_slots || (avoid & BIT_ULL(i)) ||
 		    !qbd_tag_match(pool->members.members[i].tags, layer->tag))
 			continue;
 		usable |= BIT_ULL(i);

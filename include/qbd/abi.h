@@ -14,6 +14,8 @@
  *					its newest epoch, 16 hexadecimal digits
  *		on_loss error|queue	what I/O does when too few legs are left
  *		cache_mb <n>		bound of the checksum cache
+ *		journal_dev <dev>	one more device, a journal device of the pool; as
+ *					well as here it may be among the others
  *	The order of the devices does not matter; each says in its superblock which
  *	backend it is. I/O to the pool device fails.
  *
@@ -55,6 +57,7 @@
  *	scrub <idle|running|stopped> <chunks done>/<chunks to do> <bad blocks found>
  *	<blocks repaired> <blocks lost>
  *	journal <off|on|full> <rows in it> <rows destaged>
+ *	<journal devices in>/<journal devices>
  *
  *	health: a character a backend index: A in and whole, a in with legs not in
  *	sync, S out with its device there, D out, - no such backend

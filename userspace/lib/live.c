@@ -17,6 +17,7 @@
 bool live_parse_status(const char *line, struct live_status *s)
 {
 	unsigned long long v[18];
+	const char *end = strstr(line, " journal ");
 	unsigned int epoch;
 
 	memset(s, 0, sizeof(*s));
@@ -44,6 +45,14 @@ bool live_parse_status(const char *line, struct live_status *s)
 	s->scrub.count = v[14];
 	s->repaired = v[15];
 	s->lost = v[16];
+	/* Not of older modules. */
+	if (end && sscanf(end, " journal %7s %llu %llu %llu/%llu", s->journal, &v[0], &v[1], &v[2],
+			  &v[3]) == 5) {
+		s->journal_rows = v[0];
+		s->destaged_rows = v[1];
+		s->journal_devices_in = v[2];
+		s->journal_devices = v[3];
+	}
 	return true;
 }
 
