@@ -337,14 +337,14 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 	err = qbd_member_quiet(pool);
 	if (err)
 		return err;
+	/* One that has not answered is not asked for its superblock. */
+	*error = "I/O to the backend is still in flight";
+	if (pool->backend[index] && atomic_read(&pool->backend[index]->inflight))
+		return -EBUSY;
 	super = kmalloc(sizeof(*super), GFP_KERNEL);
 	if (!super)
 		return -ENOMEM;
-	/* The device may be the one that is still open: close it first. */
-	*error = "I/O to the backend is still in flight";
-	err = take_away(pool, index);
-	if (err)
-		goto out;
+	/* It may be the one that is still open, which stays so if this one is refused. */
 	b = qbd_backend_open(pool, path, super, error);
 	if (IS_ERR(b)) {
 		err = PTR_ERR(b);
@@ -356,6 +356,10 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 		err = -EINVAL;
 		goto free;
 	}
+	*error = "I/O to the backend is still in flight";
+	err = take_away(pool, index);
+	if (err)
+		goto free;
 	*error = "Cannot read the backend's slot table";
 	err = qbd_slots_alloc(b);
 	if (!err)

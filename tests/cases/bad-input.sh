@@ -487,7 +487,8 @@ messages_for_backends() {
 	message_refused 'Cannot open device exclusively' "readd 5 $(dev empty)"
 	dmsetup remove holder
 	assert_unchanged
-	# None of it took away what is needed to let the right one in.
+	# None of it took away what is needed to let the right one in: it is open still.
+	assert_match "$(dmsetup status tank)" ' rw AAAAAS '
 	dmsetup message tank 0 readd 5 "$(dev t5)"
 	wait_until 20 healthy
 }
