@@ -24,6 +24,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct io ios[GUARD_SLOTS];
 static char stage[200] = "start";
 static char replay_words[200];
+static char more_words[300];
 static u64 stage_since, stage_until;
 static unsigned int seconds;
 
@@ -88,12 +89,19 @@ static void report(void)
 			printf("in flight for %llu s: %s %llu +%u\n",
 			       (unsigned long long)(now() - ios[i].since), ios[i].what,
 			       (unsigned long long)ios[i].first, ios[i].nr);
-	printf("replay: %s\n", replay_words);
+	printf("replay: %s%s%s\n", replay_words, *more_words ? ", " : "", more_words);
 	fflush(stdout);
 	if (system("timeout 5 dmsetup status 2>&1; timeout 5 dmsetup message ref 0 backends 2>&1;"
 		   " dmesg | tail -n 40") < 0)
 		printf("no status\n");
 	fflush(stdout);
+}
+
+void guard_replay(const char *words)
+{
+	pthread_mutex_lock(&lock);
+	snprintf(more_words, sizeof(more_words), "%s", words);
+	pthread_mutex_unlock(&lock);
 }
 
 void fail(const char *format, ...)

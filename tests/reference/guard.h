@@ -18,6 +18,9 @@
  */
 void guard_start(const char *replay, unsigned int patience);
 
+/* More words for that, of what is being tried now. */
+void guard_replay(const char *words);
+
 /* Called by fail(), once, before the program ends; must not wait for the pool. */
 extern void (*guard_on_fail)(void);
 

@@ -221,10 +221,10 @@ bool pool_try_status(struct pool_status *s)
 	if (good)
 		dm_get_next_target(t, NULL, &start, &length, &type, &params);
 	good = params &&
-	       sscanf(params, "%15s %79s %*s %*s %*s %*s %*s %*s %llu %*s %*s resync %15s %llu/%llu"
+	       sscanf(params, "%15s %79s %*[0-9]:%19s %*s %*s %*s %*s %*s %llu %*s %*s resync %15s %llu/%llu"
 		      " %*s scrub %15s %llu/%llu %llu %llu %llu", s->mode, s->health,
-		      &s->degraded, s->resync, &s->resync_done, &s->resync_todo, s->scrub,
-		      &s->scrub_done, &s->scrub_todo, &s->bad, &s->repaired, &s->lost) == 12;
+		      s->tag, &s->degraded, s->resync, &s->resync_done, &s->resync_todo, s->scrub,
+		      &s->scrub_done, &s->scrub_todo, &s->bad, &s->repaired, &s->lost) == 13;
 	dm_task_destroy(t);
 	return good;
 }

@@ -14,6 +14,7 @@
 struct pool_status {
 	char mode[16];
 	char health[80];
+	char tag[20];	/* of the epoch */
 	unsigned long long degraded;
 	char resync[16];
 	unsigned long long resync_done;
