@@ -22,7 +22,7 @@
 #include <linux/types.h>
 
 #define CUTS_DISKS	64
-#define CUTS_LEVELS	4
+#define CUTS_LEVELS	6
 
 /**
  * struct cuts_crash - the power is cut
