@@ -16,6 +16,18 @@ sequence() { # NAME
 	cuts 6 40 --each 40 --sequence "$1" --volume ec=4+2,4096,12
 }
 
+# The power takes backends with it, other ones at the second cut: what was told to one of them
+# alone is there or it is not, for all.
+on_one_backend() {
+	cuts 4 60 --each 60 --losses --sequence volume --volume replicas=3,4096,3
+	cuts 7 40 --each 40 --losses --sequence volume --volume ec=4+2,4096,12
+}
+
+with_journal() { # NAME
+	cuts 4 60 --each 60 --journal on --sequence "$1" --volume ec=2+1,4096,6
+	cuts 6 40 --each 40 --journal on --sequence "$1" --volume ec=4+2,4096,12
+}
+
 # history_of INDEX: the tag of the newest epoch of a backend.
 history_of() {
 	qbd examine "${devs[$1]}" | grep -oE -m 1 '\b[0-9a-f]{16}\b'
@@ -77,5 +89,8 @@ subtest chunk-freed-while-a-backend-was-out sequence freed-while-out
 subtest rows-discarded sequence discarded-rows
 subtest discard-is-cut-in-a-row sequence discard-is-cut
 subtest backends-return-in-turn sequence in-turn
+subtest torn-metadata-page sequence torn-page
+subtest volume-is-made-on-one-backend on_one_backend
+subtest whole-row-after-a-journaled-block with_journal row-after-journal
 subtest split-brain-is-the-operators split_brain
 finish

@@ -256,6 +256,52 @@ static void in_turn(struct recording *r, struct random *numbers)
 	recording_wait_whole(r);
 }
 
+/*
+ * Pages of all tables are written, again and again, and torn: each checkpoint has new
+ * values, a new chunk, a new volume.
+ */
+static void torn_page(struct recording *r, struct random *numbers)
+{
+	unsigned int i;
+
+	recording_write(at(0, 0), 8 * row);
+	recording_message("checkpoint");
+	for (i = 0; i < 3; i++) {
+		recording_write(at(0, 4 * i), 4 * row);
+		recording_write(at(i, 9), row);
+		recording_side_create(r, numbers);
+		recording_side_write(numbers);
+		recording_flush();
+		if (!i)
+			recording_cut_from_here(r);
+		recording_message("checkpoint");
+		recording_side_remove();
+	}
+	recording_message("checkpoint");
+}
+
+/* Whole rows over blocks that are in the journal, and blocks over these. */
+static void row_after_journal(struct recording *r, struct random *numbers)
+{
+	unsigned int i;
+
+	recording_write(at(0, 0), 12 * row);
+	recording_flush();
+	for (i = 0; i < 6; i++)
+		recording_write(at(0, 2 * i) + i % 2 * block, block);
+	recording_flush();
+	recording_write(at(0, 0), 8 * row);
+	recording_write(at(0, 3) + 1, block);
+	recording_flush();
+	recording_write(at(0, 3), 2 * row);
+	recording_message("checkpoint");
+	for (i = 0; i < 4; i++) {
+		recording_write(at(0, i), block);
+		recording_write(at(0, i), row);
+	}
+	recording_flush();
+}
+
 static const struct {
 	const char *name;
 	void (*make)(struct recording *r, struct random *numbers);
@@ -273,6 +319,8 @@ static const struct {
 	{ "discarded-rows", discarded_rows },
 	{ "discard-is-cut", discard_is_cut },
 	{ "in-turn", in_turn },
+	{ "torn-page", torn_page },
+	{ "row-after-journal", row_after_journal },
 };
 
 void sequence_make(struct recording *r, struct random *numbers, const char *name)
