@@ -100,6 +100,9 @@ static void disk_write(struct disk *d)
 
 		if (!d->touched[p])
 			continue;
+		/* A lease is waited for, as long as the image says it is. */
+		if (p < d->first[SUPER + 1])
+			((struct qbd_super_disk *)(d->data + part->at))->lease_ms = 0;
 		if (!d->unsealed[p])
 			part_seal(d->data + part->at, part->size);
 		if (pwrite(d->fd, d->data + part->at, part->size, part->at) != part->size)
