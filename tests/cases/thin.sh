@@ -375,6 +375,23 @@ limits_of_replicas() {
 	assert_eq "$(blockdev --getsize64 "$v")" $((16 << 20)) size
 }
 
+# As many backends as a pool can have, and a volume as large as one can be.
+largest() {
+	local last=$(((16 << 20) - 1))
+	fresh_pool 64 16 --extent-size 1M
+	volume replicas=2 16T
+	assert_eq "$(blockdev --getsize64 "$v")" $((16 << 40)) "size of the volume"
+	random_file "$WORK/data" 1
+	put "$WORK/data"
+	put "$WORK/data" $last
+	assert_eq "$(pool_status chunks)" 2 chunks
+	restart
+	lose 0 63
+	same "$WORK/data"
+	same "$WORK/data" $last
+	assert_eq "$(pool_status health)" "D$(printf 'A%.0s' {1..62})D" health
+}
+
 subtest first-write-allocates first_write_allocates
 subtest discard-of-chunks-frees-them-replicas discard_frees_chunks replicas=2 2 1
 subtest discard-of-chunks-frees-them-ec discard_frees_chunks ec=4+2 6 4
@@ -398,4 +415,5 @@ for kib in 4 8 16 32 64; do
 	subtest "block-of-$kib-kib" block_size $kib
 done
 subtest limits-of-replicas limits_of_replicas
+subtest 64-backends-and-16-tib largest
 finish
