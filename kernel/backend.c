@@ -15,11 +15,18 @@
 
 #include "qbd.h"
 
+#define BIOS	16	/* a backend's reserve, also for when memory is short */
+#define COPIES	16	/* pages, likewise */
+
 static void qbd_bio_end(struct bio *bio)
 {
 	struct qbd_bio *qb = container_of(bio, struct qbd_bio, bio);
 	struct qbd_backend *b = qb->backend;
+	bool deadline = qbd_bio_own_pages(qb);
 
+	if (deadline && !qbd_orphan_answer(qb))
+		return;
+	qb->status = bio->bi_status;
 	if (op_is_write(bio_op(bio))) {
 		if (bio->bi_status && bio_op(bio) != REQ_OP_DISCARD) {
 			/*
@@ -42,6 +49,9 @@ static void qbd_bio_end(struct bio *bio)
 		WRITE_ONCE(b->latency_ns, old - old / 8 + (u32)ns / 8);
 	}
 	atomic_dec(&b->inflight);
+	/* Not after done(): it may let the pool go, and the bioset with it. */
+	if (deadline)
+		bio_put(bio);
 	qb->done(qb);
 }
 
@@ -51,29 +61,51 @@ static void qbd_bio_end(struct bio *bio)
  * @opf: operation and flags
  * @nr_vecs: pages that it will have, at most
  * @offset: bytes from the start of the device
- * @gfp: with GFP_NOIO it waits for one of its pool's bios to end, and succeeds;
- *	not to be used so in map(), where those bios may not have been sent yet
+ * @gfp: with GFP_NOIO it waits for one of the backend's bios to end; not to be used
+ *	so in map(), where those bios may not have been sent yet
  *
- * The caller sets done and context.
+ * The caller sets done and context. If qbd_bio_own_pages() says so it may have no
+ * page that anyone frees but with qbd_page_free().
+ *
+ * Return: the bio; NULL when there is no memory, or when the backend has orphans:
+ * then, which alone is possible with GFP_NOIO, it is as if the I/O had failed.
  */
 struct qbd_bio *qbd_bio_alloc(struct qbd_backend *b, blk_opf_t opf, u64 offset,
 			      unsigned int nr_vecs, gfp_t gfp)
 {
-	struct bio *bio = bio_alloc_bioset(b->bdev.bdev, min(nr_vecs, BIO_MAX_VECS), opf,
-					   gfp, &b->pool->bios);
+	/* With it there is a sender: qbd_deadline_set(). */
+	bool deadline = smp_load_acquire(&b->deadline);
+	struct bio *bio = NULL;
 	struct qbd_bio *qb;
 
+	nr_vecs = min(nr_vecs, BIO_MAX_VECS);
+	if (!deadline && !qbd_backend_orphans(b))
+		bio = bio_alloc_bioset(b->bdev.bdev, nr_vecs, opf, gfp, &b->bios);
+	/* Nobody waits for the bios of one that hangs. */
+	while (deadline && !qbd_backend_orphans(b)) {
+		bio = bio_alloc_bioset(b->bdev.bdev, nr_vecs, opf, GFP_NOWAIT | __GFP_NOWARN,
+				       &b->bios);
+		if (bio || !gfpflags_allow_blocking(gfp))
+			break;
+		schedule_timeout_uninterruptible(1);
+	}
 	if (!bio)
 		return NULL;
 	bio->bi_iter.bi_sector = offset >> SECTOR_SHIFT;
 	bio->bi_end_io = qbd_bio_end;
 	qb = container_of(bio, struct qbd_bio, bio);
 	qb->backend = b;
+	qb->state = deadline ? QBD_BIO_NEW : QBD_BIO_FREE;
 	return qb;
 }
 
-/* The heartbeat blocks are written by who may write nothing else. */
-static bool may_send(const struct qbd_bio *qb)
+/**
+ * qbd_bio_may_send - may this host send this, now
+ * @qb: the bio
+ *
+ * The heartbeat blocks are written by who may write nothing else.
+ */
+bool qbd_bio_may_send(const struct qbd_bio *qb)
 {
 	sector_t sector = qb->bio.bi_iter.bi_sector;
 
@@ -91,14 +123,21 @@ static bool may_send(const struct qbd_bio *qb)
  */
 void qbd_bio_submit(struct qbd_bio *qb)
 {
-	if (unlikely(!may_send(qb)) && qbd_owner_lost(qb->backend->pool, NULL)) {
-		qb->bio.bi_status = BLK_STS_IOERR;
+	struct qbd_backend *b = qb->backend;
+
+	if (unlikely(!qbd_bio_may_send(qb)) && qbd_owner_lost(b->pool, NULL)) {
+		qb->status = BLK_STS_IOERR;
 		qb->done(qb);
 		return;
 	}
-	atomic_inc(&qb->backend->inflight);
+	atomic_inc(&b->inflight);
 	qb->start_ns = ktime_get_ns();
-	submit_bio_noacct(&qb->bio);
+	if (!qbd_bio_own_pages(qb)) {
+		submit_bio_noacct(&qb->bio);
+	} else if (!qbd_orphan_send(qb)) {
+		atomic_dec(&b->inflight);
+		qb->done(qb);
+	}
 }
 
 void qbd_wait_init(struct qbd_wait *wait)
@@ -141,11 +180,77 @@ u64 qbd_wait_for(struct qbd_wait *wait)
 
 static void submit_done(struct qbd_bio *qb)
 {
-	u64 failed = qb->bio.bi_status ? BIT_ULL(qb->backend->index) : 0;
+	u64 failed = qb->status ? BIT_ULL(qb->backend->index % QBD_MAX_BACKENDS) : 0;
 	struct qbd_wait *wait = qb->context;
 
 	bio_put(&qb->bio);
 	qbd_wait_end(wait, failed);
+}
+
+static void wait_failed(struct qbd_wait *wait, struct qbd_backend *b)
+{
+	qbd_wait_add(wait);
+	qbd_wait_end(wait, BIT_ULL(b->index % QBD_MAX_BACKENDS));
+}
+
+static struct page *page_of(void *buffer)
+{
+	return is_vmalloc_addr(buffer) ? vmalloc_to_page(buffer) : virt_to_page(buffer);
+}
+
+/* For a backend with a deadline: the buffer is the caller's, and he will not wait. */
+static void copy_done(struct qbd_bio *qb)
+{
+	bool read = bio_op(&qb->bio) == REQ_OP_READ && !qb->status;
+	struct bvec_iter_all iter;
+	void *to = qb->buffer;
+	struct bio_vec *bv;
+
+	bio_for_each_segment_all(bv, &qb->bio, iter) {
+		if (read)
+			memcpy(to, page_address(bv->bv_page), bv->bv_len);
+		to += bv->bv_len;
+		qbd_page_free(bv->bv_page, &qb->backend->copies);
+	}
+	submit_done(qb);
+}
+
+/* As many pages as can be had; at least one, unless the backend hangs. */
+static unsigned int add_copies(struct qbd_bio *qb, unsigned int bytes)
+{
+	struct qbd_backend *b = qb->backend;
+	void *buffer = qb->buffer;
+	unsigned int i, done = 0;
+
+	for (i = 0; i < BIO_MAX_VECS && done < bytes; i++) {
+		unsigned int n = min_t(unsigned int, bytes - done, PAGE_SIZE);
+		struct page *page;
+
+		while (!(page = mempool_alloc(&b->copies, GFP_NOWAIT | __GFP_NOWARN))) {
+			if (i || qbd_backend_orphans(b))
+				return done;
+			schedule_timeout_uninterruptible(1);
+		}
+		if (op_is_write(bio_op(&qb->bio)))
+			memcpy(page_address(page), buffer + done, n);
+		__bio_add_page(&qb->bio, page, n, 0);
+		done += n;
+	}
+	return done;
+}
+
+static unsigned int add_buffer(struct qbd_bio *qb, unsigned int bytes)
+{
+	unsigned int i, done = 0;
+
+	for (i = 0; i < BIO_MAX_VECS && done < bytes; i++) {
+		unsigned int n = min_t(unsigned int, bytes - done, PAGE_SIZE);
+
+		__bio_add_page(&qb->bio, page_of(qb->buffer + done), n,
+			       offset_in_page(qb->buffer + done));
+		done += n;
+	}
+	return done;
 }
 
 /**
@@ -164,23 +269,31 @@ void qbd_backend_submit(struct qbd_backend *b, blk_opf_t opf, u64 offset, void *
 			unsigned int bytes, struct qbd_wait *wait)
 {
 	while (bytes) {
-		unsigned int nr = min_t(unsigned int, DIV_ROUND_UP(bytes, PAGE_SIZE),
-					BIO_MAX_VECS);
-		struct qbd_bio *qb = qbd_bio_alloc(b, opf, offset, nr, GFP_NOIO);
-		unsigned int i;
+		struct qbd_bio *qb = qbd_bio_alloc(b, opf, offset,
+						   DIV_ROUND_UP(bytes, PAGE_SIZE), GFP_NOIO);
+		unsigned int n;
 
-		for (i = 0; i < nr; i++) {
-			unsigned int n = min_t(unsigned int, bytes, PAGE_SIZE);
-			struct page *page = is_vmalloc_addr(buffer) ?
-				vmalloc_to_page(buffer) : virt_to_page(buffer);
-
-			__bio_add_page(&qb->bio, page, n, offset_in_page(buffer));
-			buffer += n;
-			offset += n;
-			bytes -= n;
+		if (!qb) {
+			wait_failed(wait, b);
+			return;
 		}
-		qb->done = submit_done;
+		qb->buffer = buffer;
 		qb->context = wait;
+		if (qbd_bio_own_pages(qb)) {
+			n = add_copies(qb, bytes);
+			qb->done = copy_done;
+		} else {
+			n = add_buffer(qb, bytes);
+			qb->done = submit_done;
+		}
+		if (!n) {
+			bio_put(&qb->bio);
+			wait_failed(wait, b);
+			return;
+		}
+		buffer += n;
+		offset += n;
+		bytes -= n;
 		qbd_wait_add(wait);
 		qbd_bio_submit(qb);
 	}
@@ -233,6 +346,10 @@ u64 qbd_backend_flush(struct qbd_pool *pool, u64 which)
 		if (!(which & BIT_ULL(i)) || !b || !xchg(&b->unflushed, 0))
 			continue;
 		qb = qbd_bio_alloc(b, REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC, 0, 0, GFP_NOIO);
+		if (!qb) {
+			wait_failed(&wait, b);
+			continue;
+		}
 		qb->done = submit_done;
 		qb->context = &wait;
 		qbd_wait_add(&wait);
@@ -268,19 +385,31 @@ struct qbd_backend *qbd_backend_open_empty(struct qbd_pool *pool, const char *pa
 	if (!b)
 		return ERR_PTR(-ENOMEM);
 	b->pool = pool;
+	b->index = QBD_MAX_BACKENDS;
+	qbd_orphans_init(b);
 	b->super_buffer = kmalloc(QBD_SUPER_SIZE, GFP_KERNEL);
 	err = -ENOMEM;
-	if (!b->super_buffer)
+	if (!b->super_buffer ||
+	    bioset_init(&b->bios, BIOS, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
+	    mempool_init_page_pool(&b->copies, COPIES, 0))
 		goto out;
 	*error = "No such block device";
 	err = qbd_devt_from_path(path, &devt);
 	if (err)
+		goto out;
+	*error = "Device still has I/O in flight that a pool before left to it";
+	err = -EBUSY;
+	if (qbd_orphans_of(devt))
 		goto out;
 	*error = "Cannot open device exclusively";
 	err = qbd_bdev_open(&b->bdev, devt, !pool->features.read_only, pool);
 	if (err)
 		goto out;
 	snprintf(b->name, sizeof(b->name), "%pg", b->bdev.bdev);
+	*error = "Out of memory";
+	err = qbd_deadline_set(b, qbd_deadline_default(b->bdev.bdev));
+	if (err)
+		goto out;
 	return b;
 out:
 	qbd_backend_free(b);
@@ -332,7 +461,25 @@ out:
 }
 
 /**
- * qbd_backend_free - close and forget. Sleeps; nothing may be in flight.
+ * qbd_backend_close - close a backend that no pool has and that has no orphans
+ * @b: the backend
+ *
+ * Sleeps.
+ */
+void qbd_backend_close(struct qbd_backend *b)
+{
+	/* It may not yet be back from the driver. */
+	if (b->send_wq)
+		destroy_workqueue(b->send_wq);
+	qbd_bdev_close(&b->bdev);
+	bioset_exit(&b->bios);
+	mempool_exit(&b->copies);
+	kfree(b);
+}
+
+/**
+ * qbd_backend_free - close and forget; later, if it has orphans. Sleeps; nothing
+ * else may be in flight.
  * @b: the backend
  */
 void qbd_backend_free(struct qbd_backend *b)
@@ -341,7 +488,8 @@ void qbd_backend_free(struct qbd_backend *b)
 		return;
 	WARN_ON_ONCE(atomic_read(&b->inflight));
 	qbd_slots_free(b);
-	qbd_bdev_close(&b->bdev);
 	kfree(b->super_buffer);
-	kfree(b);
+	b->super_buffer = NULL;
+	if (!qbd_orphans_leave(b))
+		qbd_backend_close(b);
 }

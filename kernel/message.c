@@ -171,6 +171,23 @@ static int fail_backend(struct qbd_pool *pool, unsigned int index)
 			    "the epoch cannot be written", err) : 0;
 }
 
+static int deadline(struct qbd_pool *pool, unsigned int argc, char **argv)
+{
+	unsigned int index, ms;
+
+	if (argc != 3 || kstrtouint(argv[1], 10, &index) || kstrtouint(argv[2], 10, &ms))
+		return refuse(pool, argv[0], "needs the index of a backend and milliseconds", 0);
+	if (ms > QBD_MAX_DEADLINE_MS)
+		return refuse(pool, argv[0], "more than an hour", 0);
+	if (index >= QBD_MAX_BACKENDS || !pool->backend[index])
+		return refuse(pool, argv[0], "no such backend is open", 0);
+	if (qbd_deadline_set(pool->backend[index], ms))
+		return refuse(pool, argv[0], "out of memory", -ENOMEM);
+	/* Also when it comes back. */
+	pool->features.deadline_ms[index] = ms;
+	return 0;
+}
+
 static int resync(struct qbd_pool *pool, unsigned int argc, char **argv)
 {
 	unsigned int rate;
@@ -313,11 +330,13 @@ static int backends(struct qbd_pool *pool, char *result, unsigned int maxlen)
 			DMEMIT("- ");
 		DMEMIT("%s %u %u %u %u %llu", in ? "in" : "out", !in && b, m->out_epoch,
 		       b ? b->geometry.nr_slots : 0, b && b->owners ? b->nr_free : 0, stale[i]);
-		DMEMIT(" %llu %llu %llu %llu %s\n",
+		DMEMIT(" %llu %llu %llu %llu",
 		       b ? (u64)atomic64_read(&b->stats.read_errors) : 0,
 		       b ? (u64)atomic64_read(&b->stats.write_errors) : 0,
 		       b ? (u64)atomic64_read(&b->stats.csum_errors) : 0,
-		       b ? (u64)atomic64_read(&b->stats.repaired) : 0,
+		       b ? (u64)atomic64_read(&b->stats.repaired) : 0);
+		DMEMIT(" %u %llu %u %s\n", b ? b->deadline_ms : 0,
+		       b ? READ_ONCE(b->timeouts) : 0, b ? qbd_backend_orphans(b) : 0,
 		       m->tags[0] ? m->tags : "-");
 	}
 	return 1;
@@ -362,6 +381,8 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 	}
 	if (!strcasecmp(argv[0], "checkpoint") && argc == 1)
 		return qbd_destage_all(pool) ?: qbd_checkpoint(pool);
+	if (!strcasecmp(argv[0], "deadline"))
+		return deadline(pool, argc, argv);
 	if (!strcasecmp(argv[0], "resync"))
 		return resync(pool, argc, argv);
 	if (!strcasecmp(argv[0], "scrub"))

@@ -81,7 +81,6 @@ static void pool_free(struct qbd_pool *pool)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		qbd_backend_free(pool->backend[i]);
 	cleanup_srcu_struct(&pool->backends_srcu);
-	bioset_exit(&pool->bios);
 	mempool_exit(&pool->pages);
 	qbd_memory_exit(pool);
 	mempool_exit(&pool->rows);
@@ -179,7 +178,6 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
 	    !pool->reap_wq || qbd_owner_init(pool) ||
 	    qbd_pages_init(&pool->checkpoint_pages) ||
-	    bioset_init(&pool->bios, 256, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
 	    mempool_init_kmalloc_pool(&pool->rows, 4, qbd_rows_max())) {
 		INIT_LIST_HEAD(&pool->list);
@@ -315,12 +313,21 @@ void qbd_pool_stop(struct qbd_pool *pool)
 
 int qbd_pool_init(void)
 {
+	int err;
+
 	BUILD_BUG_ON(PAGE_SIZE != QBD_PAGE_SIZE);
-	return qbd_memory_begin();
+	err = qbd_memory_begin();
+	if (err)
+		return err;
+	err = qbd_orphan_init();
+	if (err)
+		qbd_memory_end();
+	return err;
 }
 
 void qbd_pool_exit(void)
 {
+	qbd_orphan_exit();
 	qbd_memory_end();
 	qbd_nonces_exit();
 	/* Chunks and queues are freed after a grace period. */

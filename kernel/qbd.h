@@ -31,8 +31,9 @@
  * the ring holds no lock that a checkpoint needs.
  *
  * Locks, outermost first: pool->meta_sem, row lock, chunk->mutex, member_lock,
- * epoch_sem, chunk->lock, pool->map_lock, pool->slot_lock, ring->lock. The last
- * four are spinlocks; chunk->lock is taken in interrupts.
+ * epoch_sem, chunk->lock, pool->map_lock, pool->slot_lock, ring->lock,
+ * backend->lock. The last five are spinlocks; chunk->lock and backend->lock are taken
+ * in interrupts.
  */
 #ifndef QBD_QBD_H
 #define QBD_QBD_H
@@ -48,6 +49,7 @@
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
+#include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -64,6 +66,8 @@
 #define QBD_MAX_RANGES	64	/* of a chunk */
 #define QBD_RANGE_BYTES	(1024u << 10)	/* of user data, about */
 #define QBD_BATCH_BLOCKS	64	/* of the ring, written at a time */
+#define QBD_DEADLINE_MS	15000u	/* of remote backends, unless someone says otherwise */
+#define QBD_MAX_DEADLINE_MS	3600000u
 #define QBD_FAST_READ	(16u << 10)	/* verified in the completion up to here */
 
 struct qbd_pool;
@@ -93,7 +97,12 @@ struct qbd_slot_page {
 /**
  * struct qbd_backend - one block device of a pool
  * @bdev: open; bdev.bdev is NULL while the device is absent
+ * @pool: NULL once the pool let go of it while it had orphans
  * @unflushed: a write completed since the last flush began
+ * @queue: bios with a deadline that are to be sent, oldest first
+ * @sent: those that were, likewise
+ * @orphans: requests that were not answered in time, and are not yet answered
+ * @timeouts: how many there ever were
  * @owners: who has each slot; NULL while the backend is absent
  * @used: slots that cannot be given out: owned, reserved, or not yet quiet
  * @slot_dirty: pages of the slot table to write
@@ -112,6 +121,21 @@ struct qbd_backend {
 	atomic_t inflight;
 	u32 latency_ns;		/* of reads, smoothed */
 	struct qbd_backend_stats stats;
+	struct bio_set bios;
+	mempool_t copies;	/* pages for metadata of one with a deadline */
+
+	spinlock_t lock;	/* up to @timeouts: orphan.c */
+	struct list_head queue;
+	struct list_head sent;
+	struct timer_list timer;
+	struct workqueue_struct *send_wq;	/* NULL: it never had a deadline */
+	struct work_struct send_work;
+	unsigned long deadline;	/* jiffies; 0: none */
+	unsigned int deadline_ms;
+	unsigned int orphans;
+	u64 timeouts;
+	struct list_head left;
+	struct work_struct close_work;
 
 	struct qbd_owner *owners;
 	unsigned long *used;
@@ -530,7 +554,10 @@ struct qbd_features {
 	bool take_over;		/* no other host owns the pool, whatever is missing */
 	u64 force_history;	/* tag of an epoch; 0: none */
 	unsigned int cache_mb;
+	u32 deadline_ms[QBD_MAX_BACKENDS];	/* QBD_DEADLINE_DEFAULT: by kind of device */
 };
+
+#define QBD_DEADLINE_DEFAULT	U32_MAX
 
 /**
  * struct qbd_pool - a pool
@@ -640,7 +667,6 @@ struct qbd_pool {
 	struct workqueue_struct *member_wq;
 	struct workqueue_struct *stamp_wq;
 	struct workqueue_struct *owner_wq;
-	struct bio_set bios;
 	struct workqueue_struct *reap_wq;
 	mempool_t pages;
 	mempool_t rows;
@@ -675,19 +701,42 @@ static inline struct bio *qbd_io_bio(struct qbd_io *io)
 
 /* backend.c */
 
+enum qbd_bio_state {
+	QBD_BIO_FREE,		/* it has no deadline */
+	QBD_BIO_NEW,
+	QBD_BIO_QUEUED,
+	QBD_BIO_SENT,
+	QBD_BIO_ORPHAN,
+	QBD_BIO_DONE,
+};
+
 /**
  * struct qbd_bio - a bio of the target's own, to one backend
- * @done: called when it ended, maybe in an interrupt; puts the bio
- * @leg: for whoever made it
+ * @done: called once, when it ended or its deadline passed, maybe in an interrupt;
+ *	puts the bio
+ * @status: how it ended, for done(): an orphan's own is still to come
+ * @leg: for whoever made it, as are @context and @buffer
+ * @state: orphan.c; all that is there under backend->lock
  */
 struct qbd_bio {
 	struct qbd_backend *backend;
 	void (*done)(struct qbd_bio *bio);
 	void *context;
+	void *buffer;
 	unsigned int leg;
+	blk_status_t status;
+	enum qbd_bio_state state;
+	unsigned long since;	/* jiffies */
+	struct list_head list;
 	u64 start_ns;
 	struct bio bio;		/* last: the bioset adds its vectors */
 };
+
+/* May it only have pages that qbd_page_free() frees: does it have a deadline? */
+static inline bool qbd_bio_own_pages(const struct qbd_bio *qb)
+{
+	return qb->state != QBD_BIO_FREE;
+}
 
 void qbd_wait_init(struct qbd_wait *wait);
 void qbd_wait_add(struct qbd_wait *wait);
@@ -697,9 +746,11 @@ struct qbd_backend *qbd_backend_open(struct qbd_pool *pool, const char *path,
 				     struct qbd_super *super, const char **error);
 struct qbd_backend *qbd_backend_open_empty(struct qbd_pool *pool, const char *path,
 					   const char **error);
+void qbd_backend_close(struct qbd_backend *b);
 void qbd_backend_free(struct qbd_backend *b);
 struct qbd_bio *qbd_bio_alloc(struct qbd_backend *b, blk_opf_t opf, u64 offset,
 			      unsigned int nr_vecs, gfp_t gfp);
+bool qbd_bio_may_send(const struct qbd_bio *qb);
 void qbd_bio_submit(struct qbd_bio *bio);
 void qbd_backend_submit(struct qbd_backend *b, blk_opf_t opf, u64 offset, void *buffer,
 			unsigned int bytes, struct qbd_wait *wait);
@@ -712,6 +763,33 @@ static inline u64 qbd_backend_data(const struct qbd_backend *b, u32 slot, u64 of
 	return b->geometry.data_start +
 	       (u64)slot * b->pool->members.extent_size + offset;
 }
+
+int qbd_deadline_set(struct qbd_backend *b, unsigned int ms);
+
+/* What the table line or a message says of its deadline; its index is known. */
+static inline int qbd_backend_deadline(struct qbd_backend *b)
+{
+	u32 ms = READ_ONCE(b->pool->features.deadline_ms[b->index]);
+
+	return ms == QBD_DEADLINE_DEFAULT ? 0 : qbd_deadline_set(b, ms);
+}
+
+/* Requests that hang in a backend: while there are any, nothing is sent to it. */
+static inline unsigned int qbd_backend_orphans(const struct qbd_backend *b)
+{
+	return READ_ONCE(b->orphans);
+}
+
+/* orphan.c */
+void qbd_orphans_init(struct qbd_backend *b);
+unsigned int qbd_deadline_default(struct block_device *bdev);
+bool qbd_orphan_send(struct qbd_bio *qb);
+bool qbd_orphan_answer(struct qbd_bio *qb);
+bool qbd_orphans_leave(struct qbd_backend *b);
+bool qbd_orphans_of(dev_t devt);
+void qbd_page_free(struct page *page, mempool_t *pages);
+int qbd_orphan_init(void);
+void qbd_orphan_exit(void);
 
 /* pages.c */
 

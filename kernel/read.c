@@ -5,7 +5,8 @@
  * The fast path, in map(), splits a bio by leg, one bio a leg for contiguous
  * blocks, into the caller's own pages; it takes no lock while it reads. It works
  * with the checksums as they were when it began. Small reads are checked where
- * they end, larger ones in a worker.
+ * they end, larger ones in a worker. From a backend with a deadline blocks are read
+ * into the target's own pages, and copied (orphan.c).
  *
  * A block that does not match may be one that was being written meanwhile, so
  * nobody is blamed for it: the whole bio goes the slow way, which locks the rows,
@@ -21,6 +22,7 @@
 
 #include "qbd.h"
 
+/* @pages: block_pages of them a block, where not the user's are read into */
 struct read {
 	struct qbd_io *io;
 	struct qbd_chunk *chunk;
@@ -28,6 +30,7 @@ struct read {
 	atomic_t left;
 	bool failed;
 	struct work_struct work;
+	struct page **pages;
 	u32 first_block;	/* of the chunk */
 	u32 nr;
 	u32 csums[];
@@ -75,22 +78,57 @@ static bool block_matches(const struct read *r, struct bio *bio, struct bvec_ite
 	return qbd_csum_finish(crc) == csum;
 }
 
+/* The same of a block in the target's own pages, which goes to the user if it matches. */
+static bool block_copy(const struct read *r, struct bio *bio, struct bvec_iter *iter, u32 i)
+{
+	const struct qbd_layer *layer = r->chunk->layer;
+	u32 k = layer->policy.k, block = r->first_block + i, left, done = 0;
+	struct page **pages = r->pages + i * layer->block_pages;
+	struct bio_vec bv;
+
+	if (qbd_csum_block(r->chunk, r->gen, block / k, layer->code ? block % k : 0, pages) !=
+	    r->csums[i])
+		return false;
+	for_each_piece(bv, bio, *iter, left, layer->block_size) {
+		/* A piece is in one page of the bio, but not always in one of ours. */
+		bv.bv_len = min_t(u32, bv.bv_len, PAGE_SIZE - offset_in_page(done));
+		memcpy_to_bvec(&bv, page_address(pages[done >> PAGE_SHIFT]) +
+			       offset_in_page(done));
+		done += bv.bv_len;
+	}
+	return true;
+}
+
+static void read_free(struct read *r)
+{
+	const struct qbd_layer *layer = r->chunk->layer;
+	u32 i;
+
+	for (i = 0; r->pages && i < r->nr * layer->block_pages; i++)
+		if (r->pages[i])
+			qbd_page_free(r->pages[i], &layer->pool->pages);
+	kfree(r);
+}
+
 static void read_end(struct read *r)
 {
 	struct qbd_io *io = r->io;
 	struct bio *bio = qbd_io_bio(io);
 	struct bvec_iter iter = io->iter;
+	struct qbd_chunk *chunk = r->chunk;
 	bool good = !r->failed;
 	u32 i;
 
 	for (i = 0; i < r->nr && good; i++) {
 		if (r->csums[i] == QBD_CSUM_HOLE)
-			bio_advance_iter(bio, &iter, r->chunk->layer->block_size);
+			bio_advance_iter(bio, &iter, chunk->layer->block_size);
+		else if (r->pages)
+			good = block_copy(r, bio, &iter, i);
 		else
 			good = block_matches(r, bio, &iter, r->first_block + i, r->csums[i]);
 	}
-	qbd_chunk_put(r->chunk);
-	kfree(r);
+	read_free(r);
+	qbd_chunk_put(chunk);
 	if (good)
 		bio_endio(bio);
 	else
@@ -117,7 +155,7 @@ static void read_bio_done(struct qbd_bio *qb)
 {
 	struct read *r = qb->context;
 
-	if (qb->bio.bi_status)
+	if (qb->status)
 		WRITE_ONCE(r->failed, true);
 	bio_put(&qb->bio);
 	if (atomic_dec_and_test(&r->left))
@@ -130,35 +168,57 @@ struct run {
 	u64 end;		/* on the backend */
 };
 
+static bool run_add_piece(struct read *r, struct run *run, struct qbd_backend *b, u64 at,
+			  const struct bio_vec *bv, struct bio_list *list)
+{
+	const struct qbd_layer *layer = r->chunk->layer;
+	unsigned int blocks = DIV_ROUND_UP(r->nr, layer->policy.k);
+
+	if (run->qb && run->end == at &&
+	    bio_add_page(&run->qb->bio, bv->bv_page, bv->bv_len, bv->bv_offset) == bv->bv_len)
+		goto added;
+	run->qb = qbd_bio_alloc(b, REQ_OP_READ, at, blocks * layer->block_pages * 2, GFP_NOWAIT);
+	if (!run->qb)
+		return false;
+	bio_list_add(list, &run->qb->bio);
+	/* It may have got a deadline just now. */
+	if (qbd_bio_own_pages(run->qb) && !r->pages)
+		return false;
+	__bio_add_page(&run->qb->bio, bv->bv_page, bv->bv_len, bv->bv_offset);
+added:
+	run->end = at + bv->bv_len;
+	return true;
+}
+
 /* Adds a block's pages to its leg's bio. Return: false when that cannot be. */
-static bool run_add(struct read *r, struct run *run, u64 place, u64 offset, struct bio *bio,
+static bool run_add(struct read *r, struct run *run, u64 place, u32 i, struct bio *bio,
 		    struct bvec_iter *iter, struct bio_list *list)
 {
 	const struct qbd_layer *layer = r->chunk->layer;
+	u64 offset = (u64)((r->first_block + i) / layer->policy.k) * layer->block_size;
 	struct qbd_backend *b = qbd_backend_in(layer->pool, qbd_leg_backend(place));
-	struct bio_vec bv;
-	u32 left;
+	struct bio_vec bv = { .bv_len = PAGE_SIZE };
+	u32 left, p;
 	u64 at;
 
 	if (!b)		/* it went out: the slow path will see */
 		return false;
 	at = qbd_backend_data(b, qbd_leg_slot(place), offset);
 
+	for (p = 0; r->pages && p < layer->block_pages; p++, at += PAGE_SIZE) {
+		bv.bv_page = mempool_alloc(&layer->pool->pages, GFP_NOWAIT | __GFP_NOWARN);
+		r->pages[i * layer->block_pages + p] = bv.bv_page;
+		if (!bv.bv_page || !run_add_piece(r, run, b, at, &bv, list))
+			return false;
+	}
+	if (r->pages) {
+		bio_advance_iter(bio, iter, layer->block_size);
+		return true;
+	}
 	for_each_piece(bv, bio, *iter, left, layer->block_size) {
-		if (!run->qb || run->end != at ||
-		    bio_add_page(&run->qb->bio, bv.bv_page, bv.bv_len, bv.bv_offset) !=
-		    bv.bv_len) {
-			unsigned int blocks = DIV_ROUND_UP(r->nr, layer->policy.k);
-
-			run->qb = qbd_bio_alloc(b, REQ_OP_READ, at,
-						blocks * layer->block_pages * 2, GFP_NOWAIT);
-			if (!run->qb)
-				return false;
-			bio_list_add(list, &run->qb->bio);
-			__bio_add_page(&run->qb->bio, bv.bv_page, bv.bv_len, bv.bv_offset);
-		}
+		if (!run_add_piece(r, run, b, at, &bv, list))
+			return false;
 		at += bv.bv_len;
-		run->end = at;
 	}
 	return true;
 }
@@ -174,19 +234,24 @@ static bool pieces_aligned(struct bio *bio, struct bvec_iter iter)
 	return !(all & (SECTOR_SIZE - 1));
 }
 
-static struct read *read_new(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
+static struct read *read_new(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk,
+			     bool own_pages)
 {
 	const struct qbd_layer *layer = chunk->layer;
 	u32 nr = io->iter.bi_size >> layer->policy.block_shift;
-	struct read *r = kmalloc(struct_size(r, csums, nr), GFP_NOWAIT | __GFP_NOWARN);
-	unsigned long flags;
+	size_t pages = own_pages ? nr * layer->block_pages * sizeof(struct page *) : 0, bytes;
 	u32 units = layer->units, k = layer->policy.k, i, first, last;
+	unsigned long flags;
+	struct read *r;
 
+	bytes = ALIGN(struct_size(r, csums, nr), sizeof(struct page *));
+	r = kmalloc(bytes + pages, GFP_NOWAIT | __GFP_NOWARN);
 	if (!r)
 		return NULL;
 	r->io = io;
 	r->chunk = chunk;
 	r->failed = false;
+	r->pages = own_pages ? memset((void *)r + bytes, 0, pages) : NULL;
 	r->first_block = in_chunk >> layer->policy.block_shift;
 	r->nr = nr;
 	first = r->first_block / k * units;
@@ -216,6 +281,21 @@ static struct read *read_new(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_
 	return NULL;
 }
 
+/* Has any of these legs a deadline? Context: backends_srcu. */
+static bool any_deadline(const struct qbd_chunk *chunk, u32 legs)
+{
+	u32 l;
+
+	for (l = 0; legs >> l; l++) {
+		struct qbd_backend *b = qbd_backend_in(chunk->layer->pool,
+				qbd_leg_backend(READ_ONCE(chunk->map->legs[l])));
+
+		if ((legs & BIT(l)) && b && READ_ONCE(b->deadline))
+			return true;
+	}
+	return false;
+}
+
 /* The fast path. Return: false when it cannot be; nothing was done. */
 static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 {
@@ -225,18 +305,20 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 	struct bio *bio = qbd_io_bio(io), *part;
 	struct bvec_iter iter = io->iter;
 	struct bio_list list;
+	bool own_pages;
 	struct read *r;
 	int idx;
 
 	if ((in_chunk | iter.bi_size) & (layer->block_size - 1) || !current_legs ||
 	    (layer->code && (~current_legs & (BIT(k) - 1))) || !pieces_aligned(bio, iter))
 		return false;
-	r = read_new(io, chunk, in_chunk);
-	if (!r)
-		return false;
 	bio_list_init(&list);
 	idx = srcu_read_lock(&layer->pool->backends_srcu);
 	leg = layer->code ? 0 : qbd_rows_nearest(chunk, current_legs);
+	own_pages = any_deadline(chunk, layer->code ? BIT(k) - 1 : BIT(leg));
+	r = read_new(io, chunk, in_chunk, own_pages);
+	if (!r)
+		goto slow;
 	for (i = 0; i < r->nr; i++) {
 		u32 block = r->first_block + i;
 
@@ -245,8 +327,7 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 		if (r->csums[i] == QBD_CSUM_HOLE)
 			zero_piece(bio, &iter, layer->block_size);
 		else if (!run_add(r, &runs[layer->code ? leg : 0],
-				  READ_ONCE(chunk->map->legs[leg]),
-				  (u64)(block / k) * layer->block_size, bio, &iter, &list))
+				  READ_ONCE(chunk->map->legs[leg]), i, bio, &iter, &list))
 			goto slow;
 	}
 
@@ -268,7 +349,8 @@ slow:
 	srcu_read_unlock(&layer->pool->backends_srcu, idx);
 	while ((part = bio_list_pop(&list)))
 		bio_put(part);
-	kfree(r);
+	if (r)
+		read_free(r);
 	return false;
 }
 

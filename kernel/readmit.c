@@ -34,7 +34,11 @@ static void take_away_failed(struct qbd_pool *pool, unsigned int index)
 	synchronize_srcu(&pool->backends_srcu);
 }
 
-/* Close a backend that is out. -EBUSY: it still has to answer something (rule 8). */
+/*
+ * Close a backend that is out. -EBUSY: it still has to answer something (rule 8).
+ * What it may yet write would come after what is written to it from now on, also
+ * when the device comes back under another name.
+ */
 static int take_away(struct qbd_pool *pool, unsigned int index)
 {
 	struct qbd_backend *old = pool->backend[index];
@@ -42,7 +46,7 @@ static int take_away(struct qbd_pool *pool, unsigned int index)
 	if (!old)
 		return 0;
 	take_away_failed(pool, index);
-	if (atomic_read(&old->inflight)) {
+	if (atomic_read(&old->inflight) || qbd_backend_orphans(old)) {
 		WRITE_ONCE(pool->backend[index], old);
 		return -EBUSY;
 	}
@@ -357,7 +361,7 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 		goto free;
 	}
 	*error = "Cannot read the backend's slot table";
-	err = qbd_slots_alloc(b);
+	err = qbd_backend_deadline(b) ?: qbd_slots_alloc(b);
 	if (!err)
 		err = qbd_slots_read(b, &entries);
 	if (err)
@@ -451,7 +455,7 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 	b->index = index;
 	b->geometry = geometry;
 	*error = "Out of memory";
-	err = qbd_slots_alloc(b) ?: qbd_pages_init(&pages);
+	err = qbd_backend_deadline(b) ?: qbd_slots_alloc(b) ?: qbd_pages_init(&pages);
 	if (err)
 		goto free;
 	b->same_host = qbd_same_host(&pool->members, index);

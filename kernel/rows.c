@@ -62,7 +62,7 @@ static void rows_pages_free(struct qbd_rows *rows)
 
 	for (i = 0; i < rows->nr_pages; i++) {
 		if (rows->pages[i])
-			mempool_free(rows->pages[i], &pool->pages);
+			qbd_page_free(rows->pages[i], &pool->pages);
 		rows->pages[i] = NULL;
 	}
 }
@@ -244,7 +244,7 @@ static void rows_bio_done(struct qbd_bio *qb)
 {
 	struct qbd_rows *rows = qb->context;
 
-	if (qb->bio.bi_status)
+	if (qb->status)
 		atomic64_or(BIT_ULL(qb->backend->index), &rows->failed);
 	bio_put(&qb->bio);
 	if (atomic_dec_and_test(&rows->left))
@@ -281,8 +281,12 @@ static bool rows_run(struct qbd_rows *rows, blk_opf_t opf, u32 leg, u32 page_leg
 		unsigned int n = min_t(unsigned int, left, BIO_MAX_VECS), i;
 		struct qbd_bio *qb = qbd_bio_alloc(b, opf, offset, n, gfp);
 
-		if (!qb)
+		if (!qb && !gfpflags_allow_blocking(gfp))
 			return false;
+		if (!qb) {
+			atomic64_or(BIT_ULL(b->index), &rows->failed);
+			return true;
+		}
 		for (i = 0; i < n; i++)
 			__bio_add_page(&qb->bio, *pages++, PAGE_SIZE, 0);
 		if (gfpflags_allow_blocking(gfp))
@@ -388,6 +392,9 @@ void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row)
 	struct qbd_backend *b = qbd_backend_in(pool, qbd_leg_backend(chunk->map->legs[leg]));
 
 	rows->bad[row] |= BIT(leg);
+	/* Nobody knows what is there, and nothing can be mended now. */
+	if (b && qbd_backend_orphans(b))
+		goto out;
 	rows->any_bad = true;
 	/* A read that failed is counted as such, where it ended. */
 	if (b && !(atomic64_read(&rows->failed) & BIT_ULL(b->index)))
@@ -396,6 +403,7 @@ void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row)
 		     pool->members.pool_name, chunk->layer->volume, chunk->number,
 		     rows->first + row, leg, qbd_leg_backend(chunk->map->legs[leg]),
 		     b ? b->name : "gone");
+out:
 	srcu_read_unlock(&pool->backends_srcu, idx);
 }
 
@@ -435,7 +443,7 @@ u32 qbd_rows_nearest(const struct qbd_chunk *chunk, u32 legs)
 		if (!(legs & BIT(l)))
 			continue;
 		b = qbd_backend_in(pool, qbd_leg_backend(READ_ONCE(chunk->map->legs[l])));
-		if (!b)
+		if (!b || qbd_backend_orphans(b))
 			continue;
 		cost = (u64)(READ_ONCE(b->latency_ns) / 8 + 1) *
 		       (atomic_read(&b->inflight) + 1);

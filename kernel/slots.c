@@ -217,6 +217,8 @@ void qbd_slots_discard(struct qbd_pool *pool, const struct qbd_map *map)
 			continue;
 		qb = qbd_bio_alloc(b, REQ_OP_DISCARD, qbd_backend_data(b, qbd_leg_slot(leg), 0),
 				   0, GFP_NOIO);
+		if (!qb)
+			continue;
 		qb->bio.bi_iter.bi_size = pool->members.extent_size;
 		qb->done = discard_done;
 		qb->context = &wait;

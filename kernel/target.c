@@ -19,6 +19,19 @@ static int table_error(struct dm_target *ti, char *error, int err)
 
 /* qbd-pool */
 
+/* "INDEX:MS" */
+static bool parse_deadline(const char *word, struct qbd_features *features)
+{
+	unsigned int index, ms;
+	char end;
+
+	if (sscanf(word, "%2u:%7u%c", &index, &ms, &end) != 2 || index >= QBD_MAX_BACKENDS ||
+	    ms > QBD_MAX_DEADLINE_MS)
+		return false;
+	features->deadline_ms[index] = ms;
+	return true;
+}
+
 static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 			unsigned int *left, char **error)
 {
@@ -44,7 +57,7 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 	}
 	*error = "Unknown feature of qbd-pool";
 	if (strcasecmp(word, "force_history") && strcasecmp(word, "on_loss") &&
-	    strcasecmp(word, "cache_mb"))
+	    strcasecmp(word, "cache_mb") && strcasecmp(word, "deadline"))
 		return -EINVAL;
 	*error = "A feature of qbd-pool needs a value";
 	if (!*left)
@@ -62,6 +75,10 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 			return -EINVAL;
 		features->cache_mb = mb;
 		return 0;
+	}
+	if (!strcasecmp(word, "deadline")) {
+		*error = "deadline is not the index of a backend, \":\" and up to 3600000 ms";
+		return parse_deadline(value, features) ? 0 : -EINVAL;
 	}
 	*error = "on_loss is neither error nor queue";
 	if (!strcasecmp(value, "error"))
@@ -123,6 +140,7 @@ static int pool_open(struct qbd_pool *pool, struct dm_arg_set *as, unsigned int 
 			break;
 		}
 		pool->backend[b->index] = b;
+		err = qbd_backend_deadline(b);
 		supers[b->index] = super;
 		first = first ?: super;
 	}
@@ -147,7 +165,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	static const struct dm_arg args[] = {
 		{ 1, QBD_MAX_BACKENDS, "Number of devices is not from 1 to 64" },
-		{ 0, 16, "Number of feature words is not from 0 to 16" },
+		{ 0, 160, "Number of feature words is not from 0 to 160" },
 	};
 	struct dm_arg_set as = { argc, argv }, devices;
 	struct mapped_device *md = dm_table_get_md(ti->table);
@@ -156,6 +174,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	unsigned int nr, left = 0;
 	int err;
 
+	memset32(features.deadline_ms, QBD_DEADLINE_DEFAULT, QBD_MAX_BACKENDS);
 	err = dm_read_arg(args, &as, &nr, &ti->error);
 	if (err)
 		return err;
@@ -260,6 +279,8 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 		nr = f->allow_degraded + f->read_only + f->standby + f->take_over +
 		     2 * !!f->force_history +
 		     2 * (f->cache_mb != QBD_CACHE_MB);
+		for (i = 0; i < QBD_MAX_BACKENDS; i++)
+			nr += 2 * (f->deadline_ms[i] != QBD_DEADLINE_DEFAULT);
 		if (nr)
 			DMEMIT(" %u", nr);
 		if (f->allow_degraded)
@@ -274,6 +295,9 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			DMEMIT(" force_history %016llx", f->force_history);
 		if (f->cache_mb != QBD_CACHE_MB)
 			DMEMIT(" cache_mb %u", f->cache_mb);
+		for (i = 0; i < QBD_MAX_BACKENDS; i++)
+			if (f->deadline_ms[i] != QBD_DEADLINE_DEFAULT)
+				DMEMIT(" deadline %u:%u", i, f->deadline_ms[i]);
 		break;
 	case STATUSTYPE_IMA:
 		*result = 0;

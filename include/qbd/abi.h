@@ -16,6 +16,7 @@
  *		cache_mb <n>		bound of the checksum cache
  *		standby			wait until the owner, another host, hands over
  *		take_over		no other host owns the pool, says the operator
+ *		deadline <index>:<ms>	how long that backend has to answer; 0: for ever
  *	The order of the devices does not matter; each says in its superblock which
  *	backend it is. I/O to the pool device fails.
  *
@@ -30,6 +31,7 @@
  *	fail <index>			take a backend out
  *	readd <index> <dev>		let the same backend (its UUID) in again
  *	replace <index> <dev>		put an empty device in its place
+ *	deadline <index> <ms>		how long a backend has to answer; 0: for ever
  *	resync start|stop
  *	resync rate <KiB/s>		0: no limit
  *	scrub start|stop
@@ -45,7 +47,10 @@
  *	backends
  *		<index> <uuid> <major:minor|-> <in|out> <suspect: 0|1> <out epoch>
  *		<slots> <free slots> <legs not in sync> <read errors> <write errors>
- *		<checksum errors> <blocks repaired> <tags|->
+ *		<checksum errors> <blocks repaired> <deadline ms; 0: none>
+ *		<requests that were not answered by then> <those still in flight>
+ *		<tags|->
+ *		tags have blanks, so what is added in future comes before them
  *	volumes and verify end with a line "more <from number>" when there was no
  *	room for all.
  *

@@ -168,7 +168,7 @@ prepare() {
 }
 
 pool_words() {
-	local all
+	local all word
 	all=$(devs t0 t1 t2 t3 t4 t5)
 	table_refused 'Number of devices' '0 8192 qbd-pool'
 	pool_refused 'Number of devices is not from 1 to 64' 0
@@ -178,8 +178,8 @@ pool_words() {
 	pool_refused 'Number of devices is not from 1 to 64' "6x $all"
 	pool_refused 'Fewer devices than their number' "7 $all"
 	pool_refused 'Fewer devices than their number' 6
-	pool_refused 'Number of feature words is not from 0 to 16' "6 $all x"
-	pool_refused 'Number of feature words is not from 0 to 16' "6 $all 17 $(printf "allow_degraded %.0s" {1..17})"
+	pool_refused 'Number of feature words is not from 0 to 160' "6 $all x"
+	pool_refused 'Number of feature words is not from 0 to 160' "6 $all 161 $(printf "allow_degraded %.0s" {1..161})"
 	pool_refused 'not enough arguments|Fewer|Number of feature words' "6 $all 2 allow_degraded"
 	pool_refused 'More words than the table line has' "6 $all 1 allow_degraded allow_degraded"
 	pool_refused 'Unknown feature of qbd-pool' "6 $all 1 nonsense"
@@ -191,6 +191,9 @@ pool_words() {
 	pool_refused 'cache_mb is not a number' "6 $all 2 cache_mb 0"
 	pool_refused 'cache_mb is not a number' "6 $all 2 cache_mb 65537"
 	pool_refused 'cache_mb is not a number' "6 $all 2 cache_mb 4x"
+	for word in 64:1 -1:1 0 0: :1 0:x 0:3600001 0:10000000 0:1x; do
+		pool_refused 'deadline is not the index' "6 $all 2 deadline $word"
+	done
 	table_refused 'read-only table|needs a writable table' "0 8192 qbd-pool 6 $all" --readonly
 	# One target alone in a table: dm refuses by itself.
 	table_refused 'singleton|target' "0 8192 qbd-pool 6 $all
@@ -381,6 +384,14 @@ messages_for_volumes() {
 	local long
 	long=$(printf 'x%.0s' {1..64})
 	message_refused 'unknown' nonsense
+	message_refused 'needs the index of a backend and milli' deadline
+	message_refused 'needs the index of a backend and milli' 'deadline 0'
+	message_refused 'needs the index of a backend and milli' 'deadline 0 1 2'
+	message_refused 'needs the index of a backend and milli' 'deadline 0 x'
+	message_refused 'needs the index of a backend and milli' 'deadline -1 1'
+	message_refused 'more than an hour' 'deadline 0 3600001'
+	message_refused 'no such backend is open' 'deadline 64 1'
+	message_refused 'no such backend is open' 'deadline 63 1'
 	message_refused 'needs a name, a size' create_volume
 	message_refused 'needs a name, a size' 'create_volume a'
 	message_refused 'needs a name, a size' 'create_volume a 8192'

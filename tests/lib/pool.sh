@@ -106,6 +106,9 @@ backend_field() {
 	write_errors) column=11;;
 	csum_errors) column=12;;
 	repaired) column=13;;
+	deadline) column=14;;
+	timeouts) column=15;;
+	orphans) column=16;;
 	*) fail "no field $1 of a backend";;
 	esac
 	message backends | awk -v i="$2" -v c=$column '$1 == i { print $c }'

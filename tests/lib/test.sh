@@ -360,6 +360,10 @@ dm_remove_all() {
 # leave_nothing: remove all devices, unload the module, stop the servers.
 leave_nothing() {
 	local pid dev
+	# A server that was frozen: its orphans keep the module.
+	for pid in "$WORK"/nbd/*.pid; do
+		[ ! -e "$pid" ] || kill -CONT -- "-$(cat "$pid")" 2>/dev/null || :
+	done
 	sync
 	dm_remove_all
 	module_unload

@@ -195,9 +195,10 @@ static void test_status_line(void **state)
 static void test_answers(void **state)
 {
 	static const char in[] =
-		"3 2b1c5c0e-64c5-4b6a-9f0c-8f6a3f3c9d11 43:5 in 0 0 100 60 4 1 2 3 9 A b";
+		"3 2b1c5c0e-64c5-4b6a-9f0c-8f6a3f3c9d11 43:5 in 0 0 100 60 4 1 2 3 9 15000 8 7 "
+		"A b";
 	static const char out[] =
-		"4 2b1c5c0e-64c5-4b6a-9f0c-8f6a3f3c9d11 - out 1 12 0 0 0 0 0 0 0 -";
+		"4 2b1c5c0e-64c5-4b6a-9f0c-8f6a3f3c9d11 - out 1 12 0 0 0 0 0 0 0 0 0 0 -";
 	struct live_backend b;
 	struct live_volume v;
 	struct verify_volume c;
@@ -210,10 +211,11 @@ static void test_answers(void **state)
 	assert_int_equal(b.unsynced, 4);
 	assert_int_equal(b.csum_errors, 3);
 	assert_int_equal(b.repaired, 9);
+	assert_true(b.deadline_ms == 15000 && b.timeouts == 8 && b.orphans == 7);
 	assert_string_equal(b.tags, "A b");
 	assert_true(live_parse_backend(out, &b));
 	assert_true(!b.rdev && !b.in && b.suspect && b.out_epoch == 12 && !*b.tags);
-	assert_false(live_parse_backend("64 x - out 1 12 0 0 0 0 0 0 0 -", &b));
+	assert_false(live_parse_backend("64 x - out 1 12 0 0 0 0 0 0 0 0 0 0 -", &b));
 	assert_false(live_parse_backend("", &b));
 
 	assert_true(live_parse_volume("7 vm1 live 20971520 ec=4+2 4096 -", &v));

@@ -52,15 +52,16 @@ bool live_parse_status(const char *line, struct live_status *s)
  */
 bool live_parse_backend(const char *line, struct live_backend *b)
 {
-	unsigned long long v[7];
+	unsigned long long v[10];
 	unsigned int index, suspect, out_epoch, ma, mi;
 	char device[32], state[8];
 	int n = -1;
 
 	memset(b, 0, sizeof(*b));
-	if (sscanf(line, "%u %36s %31s %7s %u %u %llu %llu %llu %llu %llu %llu %llu %n", &index,
-		   b->uuid, device, state, &suspect, &out_epoch, &v[0], &v[1], &v[2], &v[3], &v[4],
-		   &v[5], &v[6], &n) != 13 ||
+	if (sscanf(line,
+		   "%u %36s %31s %7s %u %u %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %n",
+		   &index, b->uuid, device, state, &suspect, &out_epoch, &v[0], &v[1], &v[2], &v[3],
+		   &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &n) != 16 ||
 	    n < 0)
 		return false;
 	if (index >= QBD_MAX_BACKENDS)
@@ -78,6 +79,9 @@ bool live_parse_backend(const char *line, struct live_backend *b)
 	b->write_errors = v[4];
 	b->csum_errors = v[5];
 	b->repaired = v[6];
+	b->deadline_ms = v[7];
+	b->timeouts = v[8];
+	b->orphans = v[9];
 	if (strcmp(line + n, "-"))
 		snprintf(b->tags, sizeof(b->tags), "%s", line + n);
 	return true;

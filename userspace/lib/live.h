@@ -23,6 +23,9 @@ struct live_backend {
 	u64 write_errors;
 	u64 csum_errors;
 	u64 repaired;
+	u64 deadline_ms; /* 0: none */
+	u64 timeouts;	 /* requests that were not answered by then */
+	u64 orphans;	 /* those still in flight */
 	char tags[QBD_TAGS_SIZE];
 };
 

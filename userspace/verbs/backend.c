@@ -35,26 +35,39 @@ static void uuid_of(const char *path, char uuid[37])
 	scan_free(&scan);
 }
 
+static const struct live_backend *find(const struct live_backend *all, unsigned int nr, u64 index,
+				       dev_t rdev, const char *uuid)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if ((rdev && all[i].rdev == rdev) || all[i].index == index ||
+		    (*uuid && !strcasecmp(all[i].uuid, uuid)))
+			return &all[i];
+	return NULL;
+}
+
 /*
  * Which backend a command line names: its device, its index, or its UUID. A device
- * that returned under another name is known by its superblock.
+ * that returned under another name is known by its superblock, which is read only
+ * then: one that hangs would never give it.
  */
 static int find_backend(const struct live_pool *pool, const char *argument,
 			struct live_backend *backend)
 {
+	const struct live_backend *found;
 	struct live_backend *all;
 	bool path = strchr(argument, '/');
 	u64 index = QBD_MAX_BACKENDS;
-	unsigned int nr, i;
+	unsigned int nr;
 	char uuid[37] = "";
 	dev_t rdev = 0;
-	int err, ret = QBD_FINE;
+	int err, ret;
 
 	if (path) {
 		ret = device_of(argument, &rdev);
 		if (ret)
 			return ret;
-		uuid_of(argument, uuid);
 	} else if (!parse_number(argument, QBD_MAX_BACKENDS - 1, &index)) {
 		index = QBD_MAX_BACKENDS;
 		if (strlen(argument) != 36)
@@ -64,22 +77,19 @@ static int find_backend(const struct live_pool *pool, const char *argument,
 	err = live_backends(pool, &all, &nr);
 	if (err) {
 		complain("%s: backends cannot be listed: %s", pool->name, strerror(-err));
-		ret = QBD_FAILED;
-		goto out;
+		return QBD_FAILED;
 	}
-	ret = QBD_FAILED;
-	for (i = 0; i < nr && ret; i++) {
-		if ((!path || !rdev || all[i].rdev != rdev) && all[i].index != index &&
-		    (!*uuid || strcasecmp(all[i].uuid, uuid)))
-			continue;
-		*backend = all[i];
-		ret = QBD_FINE;
+	found = find(all, nr, index, rdev, uuid);
+	if (!found && path) {
+		uuid_of(argument, uuid);
+		found = find(all, nr, index, 0, uuid);
 	}
-	if (ret)
+	if (found)
+		*backend = *found;
+	else
 		complain("%s: has no backend %s", pool->name, argument);
-out:
 	free(all);
-	return ret;
+	return found ? QBD_FINE : QBD_FAILED;
 }
 
 static int send(const struct live_pool *pool, const struct live_backend *b, const char *message,
@@ -101,9 +111,14 @@ static int send(const struct live_pool *pool, const struct live_backend *b, cons
 static int check_out(const struct live_pool *pool, const struct live_backend *b,
 		     const char *trouble)
 {
-	if (!b->in)
+	if (b->in)
+		complain("%s: backend %u %s", pool->name, b->index, trouble);
+	else if (b->orphans)
+		complain("%s: backend %u still has %llu requests in flight: first its device has "
+			 "to answer or fail them",
+			 pool->name, b->index, (unsigned long long)b->orphans);
+	else
 		return QBD_FINE;
-	complain("%s: backend %u %s", pool->name, b->index, trouble);
 	return QBD_FAILED;
 }
 

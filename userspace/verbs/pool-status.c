@@ -63,6 +63,9 @@ static struct json_object *backend_json(const struct view *v, const struct live_
 	json_add_count(o, "write_errors", b->write_errors);
 	json_add_count(o, "checksum_errors", b->csum_errors);
 	json_add_count(o, "blocks_repaired", b->repaired);
+	json_add_count(o, "deadline_ms", b->deadline_ms);
+	json_add_count(o, "timeouts", b->timeouts);
+	json_add_count(o, "orphans", b->orphans);
 	json_add_string(o, "tags", b->tags);
 	return o;
 }
