@@ -188,13 +188,16 @@ static void send_work(struct work_struct *work)
 {
 	struct qbd_backend *b = container_of(work, struct qbd_backend, send_work);
 	struct qbd_bio *qb;
+	bool may;
 
 	spin_lock_irq(&b->lock);
 	while ((qb = list_first_entry_or_null(&b->queue, struct qbd_bio, list))) {
+		/* It may have waited for longer than the lease lasts. */
+		may = qbd_bio_may_send(qb);
 		bio_event(qb, BIO_SEND);
 		spin_unlock_irq(&b->lock);
-		/* It may have waited here for longer than the lease lasts. */
-		if (likely(qbd_bio_may_send(qb)))
+		/* From here on its deadline may pass, and the pool be gone. */
+		if (likely(may))
 			submit_bio_noacct(&qb->bio);
 		else
 			bio_io_error(&qb->bio);

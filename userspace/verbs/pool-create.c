@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "create.h"
+#include "nbd.h"
 #include "parse.h"
 #include "signature.h"
 #include "verb.h"
@@ -125,6 +126,8 @@ static int create_pool(const char *name, struct create_backend *backends, unsign
 		complain("no random numbers: %s", strerror(-err));
 		ret = QBD_FAILED;
 	} else {
+		for (unsigned int i = 0; i < nr; i++)
+			nbd_check(backends[i].device.rdev);
 		ret = write_all(backends, supers, nr);
 	}
 	free(supers);

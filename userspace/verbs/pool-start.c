@@ -4,6 +4,7 @@
  * can be seen from here (members missing, a split brain) is said here first.
  */
 #include "image.h"
+#include "nbd.h"
 #include "parse.h"
 #include "pools.h"
 #include "verb.h"
@@ -23,6 +24,8 @@ struct start_options {
 	bool take_over;
 	const char *history; /* a tag, or NULL */
 	const char *on_loss;
+	const char *deadlines[QBD_MAX_BACKENDS]; /* INDEX:MS each */
+	unsigned int nr_deadlines;
 };
 
 static u64 tag_value(const char *text)
@@ -33,6 +36,15 @@ static u64 tag_value(const char *text)
 static bool is_tag(const char *text)
 {
 	return strlen(text) == 16 && strspn(text, "0123456789abcdefABCDEF") == 16;
+}
+
+static bool is_deadline(const char *text)
+{
+	unsigned int index, ms;
+	char end;
+
+	return sscanf(text, "%2u:%7u%c", &index, &ms, &end) == 2 && index < QBD_MAX_BACKENDS &&
+	       ms <= 3600000;
 }
 
 static void say_histories(const char *name, const struct qbd_scan *group)
@@ -95,7 +107,7 @@ static char *make_params(const struct qbd_image *image, const struct start_optio
 			fprintf(out, " %u:%u", major(image->members[i].found->rdev),
 				minor(image->members[i].found->rdev));
 	nr_args = o->allow_degraded + o->read_only + o->standby + o->take_over + 2 * !!o->history +
-		  2 * !!o->on_loss;
+		  2 * !!o->on_loss + 2 * o->nr_deadlines;
 	if (nr_args)
 		fprintf(out, " %u", nr_args);
 	if (o->allow_degraded)
@@ -110,6 +122,8 @@ static char *make_params(const struct qbd_image *image, const struct start_optio
 		fprintf(out, " force_history %s", o->history);
 	if (o->on_loss)
 		fprintf(out, " on_loss %s", o->on_loss);
+	for (i = 0; i < o->nr_deadlines; i++)
+		fprintf(out, " deadline %s", o->deadlines[i]);
 	fclose(out);
 	return need(params);
 }
@@ -222,6 +236,9 @@ static int start_group(const struct qbd_scan *group, const struct start_options 
 		for (unsigned int i = 0; i < QBD_MAX_BACKENDS; i++)
 			if (image.members[i].device.fd >= 0)
 				device_close(&image.members[i].device);
+		for (unsigned int i = 0; i < QBD_MAX_BACKENDS && !ret; i++)
+			if (image.members[i].found)
+				nbd_check(image.members[i].found->rdev);
 		if (!ret)
 			ret = start_image(&image, o);
 		image_free(&image);
@@ -317,6 +334,7 @@ static int run(int argc, char **argv)
 						 { "read-only", no_argument, NULL, 'r' },
 						 { "force-history", required_argument, NULL, 'H' },
 						 { "on-loss", required_argument, NULL, 'l' },
+						 { "deadline", required_argument, NULL, 'D' },
 						 { "no-volumes", no_argument, NULL, 'n' },
 						 { "standby", no_argument, NULL, 's' },
 						 { "take-over", no_argument, NULL, 't' },
@@ -340,6 +358,13 @@ static int run(int argc, char **argv)
 			break;
 		case 't':
 			o.take_over = true;
+			break;
+		case 'D':
+			if (o.nr_deadlines == QBD_MAX_BACKENDS || !is_deadline(optarg))
+				return usage("--deadline \"%s\" is not the index of a backend, "
+					     "\":\" and up to 3600000 ms",
+					     optarg);
+			o.deadlines[o.nr_deadlines++] = optarg;
 			break;
 		case 'H':
 			if (!is_tag(optarg))
@@ -368,7 +393,7 @@ static int run(int argc, char **argv)
 const struct verb verb_pool_start = {
 	.name = "pool start",
 	.synopsis =
-		"NAME|UUID|DEV... [--allow-degraded] [--read-only] [--no-volumes]\n          [--on-loss error|queue] [--force-history TAG]\n          [--standby | --take-over]",
+		"NAME|UUID|DEV... [--allow-degraded] [--read-only] [--no-volumes]\n          [--on-loss error|queue] [--force-history TAG]\n          [--standby | --take-over] [--deadline INDEX:MS]...",
 	.help = "Start a pool and its volumes; its devices are found by their superblocks.",
 	.run = run,
 };
