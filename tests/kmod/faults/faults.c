@@ -39,7 +39,7 @@ static void leak(void)
 static void sleep_under_spinlock(void)
 {
 	spin_lock(&lock);
-	usleep_range(100, 200);
+	msleep(100);	/* long enough to be asleep on a slow machine, too */
 	spin_unlock(&lock);
 }
 
