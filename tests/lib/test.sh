@@ -19,8 +19,6 @@ WORK=$(mktemp -d)
 mkdir "$WORK"/{nbd,loop}
 export ROOT WORK
 PATH=$ROOT/${BUILD:-build}/userspace:$PATH
-# Who tests something else starts pools all the time: no lease, unless one is asked for.
-export QBD_LEASE=0
 
 # --- results --------------------------------------------------------------------------------------
 

@@ -134,9 +134,6 @@ static int create_pool(const char *name, struct create_backend *backends, unsign
 	return ret;
 }
 
-/* Longer than a remote backend is waited for, so that what it still does is over. */
-#define DEFAULT_LEASE_MS 20000
-
 static bool parse_lease(const char *text, u32 *ms)
 {
 	u64 number;
@@ -156,9 +153,7 @@ static int run(int argc, char **argv)
 						 { "force", no_argument, NULL, 'f' },
 						 {} };
 	struct create_options shape = { .extent_size = 4u << 20,
-					.journal = QBD_JOURNAL_OFF,
-					.lease_ms = DEFAULT_LEASE_MS };
-	const char *lease = getenv("QBD_LEASE");
+					.journal = QBD_JOURNAL_OFF };
 	struct create_backend *backends;
 	unsigned int nr, i;
 	bool force = false;
@@ -185,15 +180,15 @@ static int run(int argc, char **argv)
 				return wrong_value("journal", "off, on or full", optarg);
 			break;
 		case 'L':
-			lease = optarg;
+			if (!parse_lease(optarg, &shape.lease_ms))
+				return wrong_value("lease", "0, or 200 to 600000 milliseconds",
+						   optarg);
 			break;
 		case 'f':
 			force = true;
 			break;
 		}
 	}
-	if (lease && !parse_lease(lease, &shape.lease_ms))
-		return wrong_value("lease", "0, or 200 to 600000 milliseconds", lease);
 	if (optind == argc)
 		return usage("pool create: a name and devices are missing");
 	if (!parse_name(argv[optind], strlen(argv[optind])))
