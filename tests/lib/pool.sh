@@ -6,21 +6,25 @@
 # discard_all: no pool, no backend, no file of one.
 discard_all() {
 	local file
-	while read -r file; do
+	local mounts=()
+	while read -r _ file _; do
+		[[ $file != "$WORK"* ]] || mounts=("$file" "${mounts[@]}")
+	done </proc/mounts
+	for file in "${mounts[@]}"; do
 		umount "$file"
-	done < <(awk -v work="$WORK" 'index($2, work) == 1 { print $2 }' /proc/mounts | tac)
+	done
 	dm_remove_all
 	for file in "$WORK"/nbd/*.pid; do
 		[ -e "$file" ] || continue
-		kill -CONT -- "-$(cat "$file")" 2>/dev/null || :
-		kill -KILL -- "-$(cat "$file")" 2>/dev/null || :
+		kill -CONT -- "-$(<"$file")" 2>/dev/null || :
+		kill -KILL -- "-$(<"$file")" 2>/dev/null || :
 		rm "$file"
 	done
 	for file in "$WORK"/nbd/*.dev; do
-		[ ! -e "$file" ] || nbd-client -d "$(cat "$file")" >/dev/null
+		[ ! -e "$file" ] || nbd-client -d "$(<"$file")" >/dev/null
 	done
 	for file in "$WORK"/loop/*.dev; do
-		[ ! -e "$file" ] || losetup -d "$(cat "$file")"
+		[ ! -e "$file" ] || loop_clear "$(<"$file")"
 	done
 	rm -f "$WORK"/loop/* "$WORK"/nbd/*
 	module_load
@@ -87,10 +91,15 @@ pool_status() {
 	destaged) column=28;;
 	*) fail "no field $1 in the status line";;
 	esac
-	dmsetup status p | awk -v c=$column -v f="$1" '{
-		split($c, part, "/")
-		print f == "used" ? part[1] : f == "total" ? part[2] : $c
-	}'
+	local line fields
+	dm -v line status p
+	read -r -a fields <<<"$line"
+	line=${fields[column - 1]}
+	case $1 in
+	used) echo "${line%/*}";;
+	total) echo "${line#*/}";;
+	*) echo "$line";;
+	esac
 }
 
 # backend_field FIELD INDEX: of the answer to the message "backends".
@@ -111,12 +120,21 @@ backend_field() {
 	orphans) column=16;;
 	*) fail "no field $1 of a backend";;
 	esac
-	message backends | awk -v i="$2" -v c=$column '$1 == i { print $c }'
+	local lines fields
+	dm -v lines message p 0 backends
+	while read -r -a fields; do
+		[ "${fields[0]}" != "$2" ] || echo "${fields[column - 1]}"
+	done <<<"$lines"
 }
 
 # csum_errors: of all backends.
 csum_errors() {
-	message backends | awk '{ sum += $12 } END { print sum + 0 }'
+	local lines fields sum=0
+	dm -v lines message p 0 backends
+	while read -r -a fields; do
+		sum=$((sum + fields[11]))
+	done <<<"$lines"
+	echo "$sum"
 }
 
 health_is() {
@@ -129,12 +147,6 @@ whole() {
 		[ "$(pool_status resync)" = idle ]
 }
 
-# random_file FILE MIB: different each time, fast.
-random_file() {
-	head -c "$2M" /dev/zero |
-		openssl enc -aes-128-ctr -pass "pass:$RANDOM$RANDOM" -nosalt -md md5 2>/dev/null >"$1"
-}
-
 # put FILE [OFFSET_MIB]: write a file to the volume and flush it.
 put() {
 	dd if="$1" of="$v" bs=1M seek="${2:-0}" oflag=direct conv=fsync,notrunc status=none
@@ -142,9 +154,7 @@ put() {
 
 # same FILE [OFFSET_MIB]: the volume holds that, read from its backends.
 same() {
-	cmp "$1" <(dd if="$v" bs=1M skip="${2:-0}" count=$((($(stat -c %s "$1") + 1048575) >> 20)) \
-		iflag=direct status=none | head -c "$(stat -c %s "$1")") ||
-		fail "the volume does not hold what was written"
+	holds "$v" "$1" "${2:-0}" || fail "the volume does not hold what was written"
 }
 
 # restart [OPTION...]: stop and start the pool.
@@ -221,14 +231,14 @@ ring_members() {
 # map_legs: where the legs of the pool's chunks are, by the slot tables of the disks in devs, as they
 # are after a checkpoint: sets the associative array place: "layer:chunk:leg" -> "disk slot".
 map_legs() {
-	local i key
+	local i words
 	declare -gA place=()
 	message checkpoint 2>/dev/null || :
 	for ((i = 0; i < ${#devs[@]}; i++)); do
-		while read -r key; do
-			place[${key% *}]="$i ${key##* }"
-		done < <(qbd examine "${devs[i]}" --slots |
-			awk '$1 == "slot" && $3 == "live" { print $5 ":" $7 ":" $9 " " $2 }')
+		while read -r -a words; do
+			[[ "${words[0]} ${words[2]-}" != "slot live" ]] ||
+				place[${words[4]}:${words[6]}:${words[8]}]="$i ${words[1]}"
+		done < <(qbd examine "${devs[i]}" --slots)
 	done
 }
 
