@@ -11,7 +11,7 @@ cases=$WORK/cases
 echo 0 >"$cases"
 
 count_case() {
-	echo $(($(cat "$cases") + 1)) >"$cases"
+	echo $(($(<"$cases") + 1)) >"$cases"
 }
 
 # --- nothing changes --------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ table_refused() {
 		fail "accepted: $table"
 	fi
 	assert_log "$regex"
-	! dmsetup info wrong >/dev/null 2>&1 || fail "a device is left: $table"
+	! dmsetup status wrong >/dev/null 2>&1 || fail "a device is left: $table"
 	assert_not_written "$table"
 	count_case
 }
@@ -113,10 +113,9 @@ tag_of() { # NAME: the tag of its newest epoch, 16 digits
 	qbd examine "$(dev "$1")" | sed -n 's/^epochs  *[0-9]*:\([0-9a-f]\{16\}\).*/\1/p'
 }
 
-# super FILE CODE: run CODE on each of the two superblocks (d: a bytearray; put(offset, format,
-# value)), and give it the checksum that it should have.
-super() {
-	python3 - "$@" <<-'P'
+# editor: begin to take lines "FILE CODE" for super; one process for all of a subtest.
+editor() {
+	cat >"$WORK/editor" <<-'P'
 		import struct, sys
 		table = []
 		for n in range(256):
@@ -128,19 +127,32 @@ super() {
 		    for byte in data:
 		        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
 		    return crc
-		with open(sys.argv[1], "r+b") as f:
-		    for place in 0, 16384:
-		        f.seek(place)
-		        d = bytearray(f.read(16384))
-		        if d[:8] != b"dm-qbd\r\n":
-		            continue
-		        struct.pack_into("<I", d, 8, 0)
-		        put = lambda offset, form, value: struct.pack_into("<" + form, d, offset, value)
-		        exec(sys.argv[2])
-		        struct.pack_into("<I", d, 8, crc32c(d))
-		        f.seek(place)
-		        f.write(d)
+		for line in sys.stdin:
+		    name, code = line.rstrip("\n").split(" ", 1)
+		    with open(name, "r+b") as f:
+		        for place in 0, 16384:
+		            f.seek(place)
+		            d = bytearray(f.read(16384))
+		            if d[:8] != b"dm-qbd\r\n":
+		                continue
+		            struct.pack_into("<I", d, 8, 0)
+		            put = lambda offset, form, value: struct.pack_into("<" + form, d, offset, value)
+		            exec(code)
+		            struct.pack_into("<I", d, 8, crc32c(d))
+		            f.seek(place)
+		            f.write(d)
+		    print("done", flush=True)
 	P
+	coproc SUPER { python3 "$WORK/editor"; }
+}
+
+# super FILE CODE: run CODE on each of the two superblocks (d: a bytearray; put(offset, format,
+# value)), and give it the checksum that it should have.
+super() {
+	local REPLY
+	echo "$1 $2" >&"${SUPER[1]}"
+	read -r <&"${SUPER[0]}"
+	assert_eq "$REPLY" 'done' "answer of the editor to $2"
 }
 
 # --- the pool's table -------------------------------------------------------------------------------
@@ -249,6 +261,7 @@ copy_refused() { # REGEX CODE [MIB]
 
 pool_superblocks() {
 	local field
+	editor
 	# Untouched it is taken: the cases below fail for what they change.
 	copy_backend ''
 	dmsetup create right --notable
@@ -357,27 +370,18 @@ removed() { # VOLUME
 	! dmsetup message tank 0 volumes | grep -q " $1 "
 }
 
-# All is in pages, and the checkpoint that comes by itself 5 s after a change has been: nothing is
-# written any more.
+# All is in pages, also what a checkpoint records of itself: nothing is written any more.
 settled() {
-	local end=$((SECONDS + 7)) before
 	dmsetup message tank 0 checkpoint
-	before=$(checkpoints)
-	until [ "$(checkpoints)" != "$before" ] || [ "$SECONDS" -ge "$end" ]; do
-		sleep 0.1
-	done
+	dmsetup message tank 0 checkpoint
 	wait_until 20 quiet
 }
 
 quiet() {
 	cp "$WORK/hashes" "$WORK/before"
-	sleep 0.3
+	pause 0.3
 	watch_backends
 	cmp -s "$WORK/hashes" "$WORK/before"
-}
-
-checkpoints() {
-	dmsetup status tank | cut -d ' ' -f 13
 }
 
 messages_for_volumes() {

@@ -87,21 +87,6 @@ refuses_another_pool() {
 }
 
 refuses_small_and_busy() {
-	images 1 7
-	assert_fails '1.img: is too small: a backend has at least 8 MiB' qbd pool create p ./1.img
-	images 2 8
-	assert_fails '1.img: is too small for one extent' qbd pool create p ./1.img ./2.img --extent-size 64M
-	untouched 1.img
-	images 1 32
-	flock -o 1.img sleep 100 &
-	wait_until 5 busy 1.img
-	assert_fails '1.img: is in use' qbd pool create p ./1.img
-	kill %1
-	wait_until 5 flock -n 1.img true
-	assert_fails 'none: cannot be opened: No such file' qbd pool create p ./1.img ./none
-}
-
-busy() {
 	! flock -n "$1" true
 }
 

@@ -3,7 +3,7 @@
 # The main job on kernels with two CPUs: a mirrored and an erasure-coded volume over loop devices
 # and NBD servers of both kinds; a host with two servers dies under fio and returns; messages,
 # suspends and losses while both volumes are busy.
-# Lanes: uml-fast uml-debug
+# Lanes: uml-fast uml-debug guest
 # Timeout: 90
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

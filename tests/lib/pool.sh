@@ -231,14 +231,17 @@ ring_members() {
 # map_legs: where the legs of the pool's chunks are, by the slot tables of the disks in devs, as they
 # are after a checkpoint: sets the associative array place: "layer:chunk:leg" -> "disk slot".
 map_legs() {
-	local i words
+	local i line lines words
 	declare -gA place=()
 	message checkpoint 2>/dev/null || :
 	for ((i = 0; i < ${#devs[@]}; i++)); do
-		while read -r -a words; do
+		# All of it at once: "read" takes a pipe byte by byte.
+		mapfile -t lines < <(qbd examine "${devs[i]}" --slots)
+		for line in "${lines[@]}"; do
+			read -r -a words <<<"$line"
 			[[ "${words[0]} ${words[2]-}" != "slot live" ]] ||
 				place[${words[4]}:${words[6]}:${words[8]}]="$i ${words[1]}"
-		done < <(qbd examine "${devs[i]}" --slots)
+		done
 	done
 }
 

@@ -24,7 +24,7 @@ PATH=$ROOT/${BUILD:-build}/userspace:$PATH
 # twice that in the debug kernel.
 if [ "$QBD_LANE" != host ]; then
 	enable -f "$ROOT/${BUILD:-build}/builtins/builtins.so" \
-		dm holds loop_attach loop_clear random_file test_dd || exit 2
+		dm holds kernel_log log_line loop_attach loop_clear random_file test_dd || exit 2
 	dmsetup() {
 		local status=0
 		dm "$@" || status=$?
@@ -156,20 +156,13 @@ log_mark() {
 	echo "qbd-test: mark" >/dev/kmsg
 }
 
-# kernel_log: the kernel's log since the last mark.
-kernel_log() {
-	# -S: one system call, not one for each line.
-	dmesg -S | sed -n 'H; /qbd-test: mark/h; ${ x; p; }'
-}
-
-assert_log() { # REGEX
-	grep -qE -- "$1" <<<"$(kernel_log)" || fail "no '$1' in the kernel's log"
+assert_log() { # REGEX, extended: in a line since the last mark
+	log_line "$1" || fail "no '$1' in the kernel's log"
 }
 
 assert_no_log() { # REGEX
-	local found
-	found=$(grep -E -m1 -- "$1" <<<"$(kernel_log)") || return 0
-	fail "in the kernel's log: $found"
+	local REPLY
+	! log_line "$1" || fail "in the kernel's log: $REPLY"
 }
 
 # --- the module -----------------------------------------------------------------------------------
