@@ -87,7 +87,18 @@ refuses_another_pool() {
 }
 
 refuses_small_and_busy() {
-	! flock -n "$1" true
+	local lock
+	images 1 7
+	assert_fails '1.img: is too small: a backend has at least 8 MiB' qbd pool create p ./1.img
+	images 2 8
+	assert_fails '1.img: is too small for one extent' qbd pool create p ./1.img ./2.img --extent-size 64M
+	untouched 1.img
+	images 1 32
+	exec {lock}<1.img
+	flock -n "$lock"
+	assert_fails '1.img: is in use' qbd pool create p ./1.img
+	exec {lock}<&-
+	assert_fails 'none: cannot be opened: No such file' qbd pool create p ./1.img ./none
 }
 
 verify_tells_what_is_missing() {
