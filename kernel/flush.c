@@ -250,6 +250,8 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	int err, idx;
 
 	mutex_lock(&pool->checkpoint_mutex);
+	/* One that was going to come does not have to: what is recorded from here on asks anew. */
+	cancel_delayed_work(&pool->checkpoint_work);
 	/* Not earlier: resync, too, writes pages with it, under the mutex. */
 	c.pages = pool->checkpoint_pages;
 	c.flush = READ_ONCE(pool->flush_number) + 1;
@@ -301,7 +303,14 @@ out:
 	/* Who waits for room looks again, also when there is none. */
 	wake_up_all(&pool->ring.wait);
 	pool->checkpoint_left = c.left;
-	return err;
+	if (err)
+		return err;
+	/* Who waits for memory may find it in what is left. */
+	if (atomic_read(&pool->starved))
+		mod_delayed_work(pool->checkpoint_wq, &pool->checkpoint_work, HZ / 10);
+	else if (c.left)
+		qbd_checkpoint_idle(pool);
+	return 0;
 }
 
 /**
@@ -331,15 +340,9 @@ static void checkpoint_work(struct work_struct *work)
 
 	if (READ_ONCE(pool->mode) != QBD_RW)
 		return;
-	if (qbd_checkpoint(pool))
-		return;
 	/* Someone may be out, or in again. */
-	qbd_ring_extend(pool, qbd_pool_max_m(pool));
-	/* Who waits for memory may find it in what is left. */
-	if (atomic_read(&pool->starved))
-		mod_delayed_work(pool->checkpoint_wq, &pool->checkpoint_work, HZ / 10);
-	else if (pool->checkpoint_left)
-		qbd_checkpoint_idle(pool);
+	if (!qbd_checkpoint(pool))
+		qbd_ring_extend(pool, qbd_pool_max_m(pool));
 }
 
 void qbd_flush_init(struct qbd_pool *pool)

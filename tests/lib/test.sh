@@ -44,6 +44,7 @@ exec {quiet_pipe}<> <(:)
 
 # pause SECONDS: as sleep.
 pause() {
+	local REPLY
 	read -r -t "$1" -u "$quiet_pipe" || :
 }
 
