@@ -146,7 +146,11 @@ static void flush_bios(struct work_struct *work)
 	spin_unlock_irq(&pool->flush_lock);
 	if (bio_list_empty(&bios))
 		return;
-	err = qbd_flush(pool);
+	/*
+	 * Overwrites of active ranges ask for no room: one flush after another, each with
+	 * the records of such writes, would fill the ring.
+	 */
+	err = qbd_ring_admit(pool) ?: qbd_flush(pool);
 	while ((bio = bio_list_pop(&bios))) {
 		bio->bi_status = errno_to_blk_status(err);
 		bio_endio(bio);

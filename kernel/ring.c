@@ -23,7 +23,8 @@
  *
  * Room. Appending never waits for room in the ring: whoever will append asks
  * first (qbd_ring_admit) while it holds nothing; who brings data for the journal
- * has room for it promised, and for its destage. Half of the ring is kept for
+ * has room for it promised, and for its destage. A user's flush asks, too: writes
+ * that overwrite active ranges do not. Half of the ring is kept for
  * what must go in: the checksum records of a flush, the ranges that a checkpoint
  * renews, the stamps of the chunks named since the last checkpoint; with a journal
  * also its blocks, which the next activation writes behind the log. The bounds

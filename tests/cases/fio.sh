@@ -97,6 +97,17 @@ rebuilding() { # POLICY DISKS ENGINE INDEX...
 		{ cat "$WORK/fio.out"; fail "what was rebuilt is not right"; }
 }
 
+# Overwrites of an active range need no room in the ring, but their flushes do: several times what it
+# has, before any checkpoint comes by itself.
+flushes() { # POLICY DISKS
+	fresh_volume "$1" "$2"
+	fio --name=flushes --filename="$v" --direct=1 --ioengine=psync --rw=randwrite --bs=16k --size=1M \
+		--fsync=1 --io_size=20M --output="$WORK/fio.out" ||
+		{ cat "$WORK/fio.out"; fail "fio saw errors"; }
+	assert_eq "$(pool_status mode)" rw mode
+	scrub_finds 0
+}
+
 subtest healthy-replicas-libaio healthy replicas=2 3 libaio
 subtest healthy-replicas-io_uring healthy replicas=2 3 io_uring
 subtest healthy-ec-libaio healthy ec=4+2 6 libaio
@@ -105,4 +116,6 @@ subtest degraded-replicas degraded replicas=2 3 io_uring 1
 subtest degraded-ec degraded ec=4+2 6 libaio 0 3
 subtest rebuilding-replicas rebuilding replicas=2 3 libaio 2
 subtest rebuilding-ec rebuilding ec=4+2 6 io_uring 1 4
+subtest flushes-never-fill-the-ring-replicas flushes replicas=2 2
+subtest flushes-never-fill-the-ring-ec flushes ec=4+2 6
 finish
