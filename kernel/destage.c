@@ -133,6 +133,9 @@ static enum taken take_row(struct qbd_destage *d, struct qbd_journal_row *jr, bo
 		return NOT_NOW;
 	if (!lock_row(d, wait))
 		return NOT_NOW;
+	/* Who freed the chunk did not wait for the record. */
+	if (READ_ONCE(chunk->dead) && !jr->gone)
+		qbd_journal_drop(jr, ~0u);
 	if (jr->gone || !jr->live)
 		return GONE;
 	d->err = qbd_csum_load(chunk, first, last);
@@ -182,19 +185,20 @@ static u64 append_destage(struct qbd_destage *d)
 	struct qbd_rows *rows = d->rows;
 	const struct qbd_chunk *chunk = rows->chunk;
 	const struct qbd_layer *layer = chunk->layer;
+	u64 lsn = 0;
 	u32 l;
 
-	for (l = layer->policy.k; l < rows->nr_legs; l++) {
+	for (l = layer->policy.k; l < rows->nr_legs && lsn != U64_MAX; l++) {
 		struct qbd_record r = {
 			.type = QBD_RECORD_JOURNAL, .layer = layer->number,
 			.chunk = chunk->number, .gen = chunk->map->gen,
 			.row = rows->first, .leg = l, .csum = *qbd_rows_csum(rows, l, 0),
 		};
 
-		qbd_ring_append_block(layer->pool, &r, qbd_rows_block(rows, l, 0),
-				      layer->block_size);
+		lsn = qbd_ring_append_block(layer->pool, &r, qbd_rows_block(rows, l, 0),
+					    layer->block_size);
 	}
-	return append_record(d, QBD_RECORD_DESTAGE);
+	return lsn == U64_MAX ? lsn : append_record(d, QBD_RECORD_DESTAGE);
 }
 
 static void row_written(struct qbd_rows *rows)
@@ -230,13 +234,16 @@ static void write_rows(struct qbd_pool *pool, struct qbd_destage *d, unsigned in
 			d[i].err = qbd_member_settle(pool, atomic64_read(&d[i].rows->failed));
 }
 
-/* Step 6: all backends, and who failed is out, with its stamps. */
-static int flush_backends(struct qbd_pool *pool)
+/*
+ * Step 6: all backends, and who failed is out, with its stamps; if it is kept, what
+ * was written since @times was noted may be gone.
+ */
+static int flush_backends(struct qbd_pool *pool, u32 times)
 {
 	u64 failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
 	int err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
 
-	return err ?: READ_ONCE(pool->flush_error);
+	return err ?: qbd_kept_since(pool, times);
 }
 
 /* The row is in its place, or not: it is as if it had not been begun. */
@@ -365,13 +372,14 @@ static unsigned int take_batch(struct qbd_pool *pool, u64 last, bool *any)
 /* Steps 4 to 7 for a batch. */
 static void destage_batch(struct qbd_pool *pool, struct qbd_destage *d, unsigned int nr)
 {
+	u32 times = READ_ONCE(pool->kept_times);
 	u64 lsn = 0;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < nr; i++)
 		if (!d[i].full)
-			lsn = append_destage(&d[i]);
+			lsn = max(lsn, append_destage(&d[i]));
 	err = qbd_ring_wait(pool, lsn);
 	for (i = 0; i < nr; i++)
 		d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
@@ -383,13 +391,13 @@ static void destage_batch(struct qbd_pool *pool, struct qbd_destage *d, unsigned
 		if (!d[i].full)
 			unlock_row(&d[i]);
 	}
-	err = flush_backends(pool);
+	err = flush_backends(pool, times);
 	lsn = 0;
 	for (i = 0; i < nr; i++) {
 		if (!d[i].err)
 			d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
 		if (!d[i].err)
-			lsn = append_record(&d[i], QBD_RECORD_DESTAGED);
+			lsn = max(lsn, append_record(&d[i], QBD_RECORD_DESTAGED));
 	}
 	err = qbd_ring_wait(pool, lsn);
 	/* First those that are still locked: the others are waited for. */
@@ -438,7 +446,7 @@ static void destage_work(struct work_struct *work)
 	/* Now and then: those who wait for room ask for it all the time. */
 	again = time_after_eq(jiffies, j->retry);
 	list_for_each_entry(jr, &j->rows, list) {
-		/* Nothing can be flushed any more: nor destaged, before the next start. */
+		/* Nothing can be flushed now: nor destaged. */
 		if (READ_ONCE(pool->flush_error))
 			jr->stuck = true;
 		else if (again)
