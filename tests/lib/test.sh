@@ -354,6 +354,7 @@ io_field() {
 
 # io_stat FIELD DEVICE: a counter of a block device since it exists.
 io_stat() {
+	local REPLY
 	io_counters "$2"
 	io_field "$1" "$REPLY"
 	echo "$REPLY"
@@ -361,7 +362,7 @@ io_stat() {
 
 # io_mark DEVICE...: from here on io_delta counts.
 io_mark() {
-	local dev
+	local REPLY dev
 	for dev; do
 		io_counters "$dev"
 		echo "$REPLY" >"$WORK/mark-${dev##*/}"
@@ -370,7 +371,7 @@ io_mark() {
 
 # io_delta FIELD DEVICE...: what was counted since io_mark, over all the devices.
 io_delta() {
-	local field=$1 dev now sum=0
+	local REPLY field=$1 dev now sum=0
 	shift
 	for dev; do
 		io_counters "$dev"
