@@ -339,7 +339,8 @@ messages_twice() {
 	# Out and in again, as often as one likes.
 	for _ in 1 2 3 4 5; do
 		dmsetup message tank 0 fail 2
-		dmsetup message tank 0 readd 2 "$REPLY"
+		# Refused while I/O to it is in flight.
+		wait_until 10 dmsetup message tank 0 readd 2 "$REPLY"
 	done
 	wait_until 30 whole
 	remove_tables
