@@ -474,11 +474,35 @@ static void destage_work(struct work_struct *work)
 	}
 	recorded_now(pool);
 	wake_up_all(&j->wait);
-	if (qbd_ring_used(pool) >= 25)
+	/*
+	 * Where the oldest row cannot go the tail stays: a checkpoint would only add to the
+	 * log, and those who wait for room would have one after another made.
+	 */
+	if (qbd_ring_used(pool) >= 25 &&
+	    qbd_journal_tail(pool, READ_ONCE(pool->ring.next_block)) > READ_ONCE(pool->ring.tail))
 		qbd_checkpoint_soon(pool);
 	/* What came meanwhile, or could not be. */
 	if (READ_ONCE(j->nr_rows))
 		qbd_destage_idle(pool);
+}
+
+/**
+ * qbd_destage_again - what was in the way of rows is over: those that were stuck are
+ * tried again
+ * @pool: the pool
+ *
+ * Before those go on who would fail for a row that is stuck. Sleeps.
+ */
+void qbd_destage_again(struct qbd_pool *pool)
+{
+	struct qbd_journal *j = &pool->journal;
+	struct qbd_journal_row *jr;
+
+	spin_lock(&j->lock);
+	list_for_each_entry(jr, &j->rows, list)
+		jr->stuck = false;
+	spin_unlock(&j->lock);
+	qbd_destage_soon(pool);
 }
 
 /**

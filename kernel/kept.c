@@ -387,7 +387,7 @@ static void kept_work(struct work_struct *work)
 		       pool->members.pool_name);
 		queue_work(pool->repair_wq, &pool->free_work);
 		queue_work(pool->repair_wq, &pool->resync_work);
-		qbd_destage_soon(pool);
+		qbd_destage_again(pool);
 		qbd_checkpoint_soon(pool);
 	}
 	wake_up_all(&pool->ring.wait);

@@ -1172,6 +1172,7 @@ void qbd_journal_moved(struct qbd_pool *pool, u64 by);
 int qbd_destage_init(struct qbd_pool *pool);
 void qbd_destage_exit(struct qbd_pool *pool);
 bool qbd_destage_soon(struct qbd_pool *pool);
+void qbd_destage_again(struct qbd_pool *pool);
 void qbd_destage_idle(struct qbd_pool *pool);
 int qbd_destage_all(struct qbd_pool *pool);
 
