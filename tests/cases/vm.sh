@@ -108,7 +108,7 @@ vm_rounds() {
 }
 
 vm_goes_on() { # COUNT: wait until it has done so many rounds
-	wait_until 60 vm_has_done "$1"
+	wait_until 200 vm_has_done "$1"
 	! vm_ended || { cat "$vm.err" "$vm.out"; fail "QEMU has ended"; }
 }
 
