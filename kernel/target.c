@@ -350,7 +350,6 @@ static struct target_type pool_target = {
  * struct volume_target - a volume's device
  * @volume: NULL while the pool is in standby
  * @list: in pool->targets, then
- * @lock: of volume, held, ended, suspended
  * @held: I/O that waits until it is not
  * @ended: it will not be
  * @suspended: nothing is to be held
@@ -367,7 +366,7 @@ struct volume_target {
 	char name[QBD_NAME_SIZE];
 
 	struct list_head list;
-	spinlock_t lock;
+	spinlock_t lock;	/* volume, held, ended, suspended */
 	struct bio_list held;
 	bool ended;
 	bool suspended;

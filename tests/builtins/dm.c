@@ -47,7 +47,8 @@ static int message(WORD_LIST *list)
 	    dm_task_set_message(task, text) && dm_task_run(task)) {
 		answer = dm_task_get_message_response(task);
 		if (answer && answer[0])
-			fprintf(out, "%s%s", answer, answer[strlen(answer) - 1] == '\n' ? "" : "\n");
+			fprintf(out, "%s%s", answer,
+				answer[strlen(answer) - 1] == '\n' ? "" : "\n");
 		rc = EXECUTION_SUCCESS;
 	}
 	dm_task_destroy(task);
@@ -88,7 +89,8 @@ static int lines(int type, WORD_LIST *list)
 
 		next = dm_get_next_target(task, next, &start, &length, &target, &words);
 		if (target)
-			fprintf(out, "%" PRIu64 " %" PRIu64 " %s %s\n", start, length, target, words);
+			fprintf(out, "%" PRIu64 " %" PRIu64 " %s %s\n", start, length, target,
+				words);
 	} while (next);
 	dm_task_destroy(task);
 	return EXECUTION_SUCCESS;
@@ -165,7 +167,8 @@ static bool add_targets(struct dm_task *task, char *table)
 		char target[64];
 		int at = 0;
 
-		if (sscanf(line, "%" SCNu64 " %" SCNu64 " %63s %n", &start, &length, target, &at) < 3 ||
+		if (sscanf(line, "%" SCNu64 " %" SCNu64 " %63s %n", &start, &length, target, &at) <
+			    3 ||
 		    !dm_task_add_target(task, start, length, target, line + at))
 			return false;
 	}

@@ -216,8 +216,10 @@ static int dd_builtin(WORD_LIST *list)
 		goto out;
 	}
 	if (dd.out)
-		out = open(dd.out, O_WRONLY | O_CREAT | O_CLOEXEC | dd.out_flags |
-			   (dd.keep || seek ? 0 : O_TRUNC), 0666);
+		out = open(dd.out,
+			   O_WRONLY | O_CREAT | O_CLOEXEC | dd.out_flags |
+				   (dd.keep || seek ? 0 : O_TRUNC),
+			   0666);
 	else
 		dd.out = "standard output";
 	if (out < 0) {
@@ -310,8 +312,8 @@ static int holds_builtin(WORD_LIST *list)
 		if (memcmp(want, data, size)) {
 			for (got = 0; want[got] == ((char *)data)[got]; got++)
 				;
-			fprintf(stderr, "holds: %s and %s differ at byte %llu of the file\n", device, file,
-				(unsigned long long)at + got);
+			fprintf(stderr, "holds: %s and %s differ at byte %llu of the file\n",
+				device, file, (unsigned long long)at + got);
 			goto out;
 		}
 	}

@@ -10,8 +10,8 @@
 
 #include <variables.h>
 
-#define READ_ALL	3
-#define BUFFER_SIZE	10
+#define READ_ALL 3
+#define BUFFER_SIZE 10
 
 static char *since_mark(char **buffer)
 {
@@ -58,7 +58,8 @@ static int log_line_builtin(WORD_LIST *list)
 		return test_end(2);
 	}
 	log = since_mark(&buffer);
-	for (line = log ? strtok_r(log, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
+	for (line = log ? strtok_r(log, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save)) {
 		if (!regexec(&regex, line, 0, NULL, 0)) {
 			bind_variable("REPLY", line, 0);
 			rc = EXECUTION_SUCCESS;

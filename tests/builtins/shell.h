@@ -16,10 +16,10 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-#define EXECUTION_SUCCESS	0
-#define EXECUTION_FAILURE	1
+#define EXECUTION_SUCCESS 0
+#define EXECUTION_FAILURE 1
 /* Not for the builtin: the program of that name knows. */
-#define TEST_ELSEWHERE		125
+#define TEST_ELSEWHERE 125
 
 ssize_t test_read(int fd, void *data, size_t size);
 bool test_write(int fd, const void *data, size_t size);
