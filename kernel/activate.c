@@ -594,8 +594,7 @@ static int stamp_named(struct qbd_chunk *chunk, void *context)
 		 */
 		qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_STAMP);
 		chunk->record.insync &= a->pool->in;
-		chunk->record_lsn = qbd_ring_append(a->pool, &chunk->record);
-		a->last_lsn = chunk->record_lsn;
+		a->last_lsn = max(a->last_lsn, qbd_chunk_append(chunk));
 	} else {
 		a->last_lsn = max(a->last_lsn, qbd_chunk_stamp(chunk));
 	}
@@ -724,7 +723,7 @@ static int epoch_without(struct qbd_pool *pool, u64 missing)
 	*next = pool->members;
 	if (missing)
 		qbd_member_next_epoch(pool, next, missing, 0);
-	failed = qbd_super_write(pool, next, pool->in);
+	failed = qbd_super_write(pool, next, pool->in, 0);
 	if (!failed) {
 		pool->members = *next;
 		qbd_owner_members(pool);
@@ -755,7 +754,7 @@ static int keep_ranges(struct qbd_chunk *chunk, void *context)
 			continue;
 		}
 		chunk->unreconciled |= BIT_ULL(i);
-		a->last_lsn = qbd_ring_append(layer->pool, &r);
+		a->last_lsn = max(a->last_lsn, qbd_ring_append(layer->pool, &r));
 	}
 	if (!a->last_lsn)
 		qbd_chunk_unnamed(chunk);
@@ -776,7 +775,7 @@ static int new_generation(struct qbd_pool *pool)
 	next->ring_first_block = block;
 	next->ring_members = qbd_ring_choose(pool, qbd_pool_max_m(pool));
 	err = qbd_journal_carry(pool, next->ring_members, next->ring_generation, &lsn, &block);
-	if (!err && qbd_super_write(pool, next, pool->in))
+	if (!err && qbd_super_write(pool, next, pool->in, 0))
 		err = -EIO;
 	if (!err)
 		pool->members = *next;

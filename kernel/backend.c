@@ -99,6 +99,14 @@ struct qbd_bio *qbd_bio_alloc(struct qbd_backend *b, blk_opf_t opf, u64 offset,
 	return qb;
 }
 
+static bool is_heartbeat(const struct qbd_bio *qb)
+{
+	sector_t sector = qb->bio.bi_iter.bi_sector;
+
+	return sector >= QBD_HEARTBEAT_START >> SECTOR_SHIFT &&
+	       sector < QBD_TABLES_START >> SECTOR_SHIFT;
+}
+
 /**
  * qbd_bio_may_send - may this host send this, now
  * @qb: the bio
@@ -107,11 +115,22 @@ struct qbd_bio *qbd_bio_alloc(struct qbd_backend *b, blk_opf_t opf, u64 offset,
  */
 bool qbd_bio_may_send(const struct qbd_bio *qb)
 {
-	sector_t sector = qb->bio.bi_iter.bi_sector;
-
 	return !op_is_write(bio_op(&qb->bio)) || qbd_owner_has(qb->backend->pool) ||
-	       (sector >= QBD_HEARTBEAT_START >> SECTOR_SHIFT &&
-		sector < QBD_TABLES_START >> SECTOR_SHIFT);
+	       is_heartbeat(qb);
+}
+
+/* Is it to a backend that failed and has to stay in? See kept.c. */
+static bool held_back(const struct qbd_bio *qb)
+{
+	const struct qbd_pool *pool = qb->backend->pool;
+	u64 kept = READ_ONCE(pool->kept);
+
+	if (likely(!kept) || (qb->bio.bi_opf & QBD_PROBE))
+		return false;
+	if (!op_is_write(bio_op(&qb->bio)))
+		kept &= READ_ONCE(pool->mute);
+	return qb->backend->index < QBD_MAX_BACKENDS && (kept & BIT_ULL(qb->backend->index)) &&
+	       !is_heartbeat(qb);
 }
 
 /**
@@ -120,18 +139,21 @@ bool qbd_bio_may_send(const struct qbd_bio *qb)
  *
  * A write of a host whose lease has run out is not sent: it fails here, and is no
  * failure of the backend.
+ * To a backend that is kept it fails at once.
  */
 void qbd_bio_submit(struct qbd_bio *qb)
 {
 	struct qbd_backend *b = qb->backend;
+	bool lost = unlikely(!qbd_bio_may_send(qb)) && qbd_owner_lost(b->pool, NULL);
 
-	if (unlikely(!qbd_bio_may_send(qb)) && qbd_owner_lost(b->pool, NULL)) {
+	if (lost || held_back(qb)) {
 		qb->status = BLK_STS_IOERR;
 		qb->done(qb);
 		return;
 	}
 	atomic_inc(&b->inflight);
 	qb->start_ns = ktime_get_ns();
+	qb->bio.bi_opf &= ~QBD_PROBE;
 	if (!qbd_bio_own_pages(qb)) {
 		submit_bio_noacct(&qb->bio);
 	} else if (!qbd_orphan_send(qb)) {

@@ -93,6 +93,18 @@ bool qbd_chunk_settled(const struct qbd_chunk *chunk)
 }
 
 /**
+ * qbd_chunk_quiet - is the chunk's last chunk record in effect
+ * @chunk: the chunk
+ *
+ * Where not, and the ring is stalled, nobody may wait for it with rows locked, and no
+ * write may begin before it is: it may free the chunk, or make a leg current.
+ */
+bool qbd_chunk_quiet(const struct qbd_chunk *chunk)
+{
+	return READ_ONCE(chunk->record_lsn) <= READ_ONCE(chunk->layer->pool->ring.durable_lsn);
+}
+
+/**
  * qbd_chunk_record - the record that says what a chunk is now; the caller changes
  * what is to be changed
  * @chunk: the chunk
@@ -131,6 +143,26 @@ void qbd_chunk_record(const struct qbd_chunk *chunk, struct qbd_record *r, u8 op
 }
 
 /**
+ * qbd_chunk_append - append the chunk's record
+ * @chunk: the chunk; chunk->record is set
+ *
+ * Context: chunk->mutex. Return: its LSN, to be waited for; U64_MAX when the ring
+ * cannot be written now.
+ */
+u64 qbd_chunk_append(struct qbd_chunk *chunk)
+{
+	u64 lsn = qbd_ring_append(chunk->layer->pool, &chunk->record);
+
+	lockdep_assert_held(&chunk->mutex);
+	if (lsn == U64_MAX)
+		return lsn;
+	WRITE_ONCE(chunk->record_lsn, lsn);
+	/* It is needed when the record takes effect, whether anyone waits or not. */
+	qbd_chunk_named(chunk, lsn);
+	return lsn;
+}
+
+/**
  * qbd_chunk_stamp - take the legs on backends that are not in out of insync
  * @chunk: the chunk
  *
@@ -140,8 +172,9 @@ void qbd_chunk_record(const struct qbd_chunk *chunk, struct qbd_record *r, u8 op
  * it, so those that are away miss nothing, and have it again when they return (rule
  * 4); once they were stamped away it would be lost.
  *
- * Return: the record's LSN, to be waited for; 0 when there was nothing to do. The
- * caller must not append another chunk record before this one is in effect.
+ * Return: the record's LSN, to be waited for; 0 when there was nothing to do; U64_MAX
+ * when the ring cannot be written now. The caller must not append another chunk
+ * record before this one is in effect.
  */
 u64 qbd_chunk_stamp(struct qbd_chunk *chunk)
 {
@@ -149,14 +182,14 @@ u64 qbd_chunk_stamp(struct qbd_chunk *chunk)
 	struct qbd_record *r = &chunk->record;
 
 	lockdep_assert_held(&chunk->mutex);
-	qbd_ring_wait(pool, chunk->record_lsn);
+	if (qbd_ring_wait(pool, chunk->record_lsn))
+		return U64_MAX;
 	if (!chunk->map || chunk->dead || qbd_chunk_settled(chunk) ||
 	    hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
 		return 0;
 	qbd_chunk_record(chunk, r, QBD_CHUNK_STAMP);
 	r->insync &= READ_ONCE(pool->in);
-	chunk->record_lsn = qbd_ring_append(pool, r);
-	return chunk->record_lsn;
+	return qbd_chunk_append(chunk);
 }
 
 static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
@@ -164,7 +197,7 @@ static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
 	struct qbd_layer *layer = chunk->layer;
 	unsigned int nr_legs = qbd_policy_legs(&layer->policy), got = 0, l;
 	struct qbd_record *r = &chunk->record;
-	u64 legs[QBD_MAX_LEGS];
+	u64 legs[QBD_MAX_LEGS], lsn;
 
 	*err = -EIO;
 	if (qbd_layer_blind(layer))
@@ -198,8 +231,11 @@ static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
 		r->legs[l].leg = l;
 		r->legs[l].state = QBD_SLOT_LIVE;
 	}
-	chunk->record_lsn = qbd_ring_append(layer->pool, r);
-	return chunk->record_lsn;
+	lsn = qbd_chunk_append(chunk);
+	for (l = 0; lsn == U64_MAX && l < got; l++)
+		qbd_slots_release(layer->pool, legs[l]);
+	*err = lsn == U64_MAX ? -EIO : 0;
+	return lsn;
 }
 
 /**
@@ -248,7 +284,7 @@ void qbd_chunk_end_ranges(struct qbd_chunk *chunk, u32 first, u32 last)
  * @first: the first row
  * @last: the last row
  *
- * Return: the LSN of the last, 0 if all are.
+ * Return: the LSN of the last, 0 if all are; U64_MAX: the ring cannot be written now.
  */
 u64 qbd_chunk_append_ranges(struct qbd_chunk *chunk, u64 gen, u32 first, u32 last)
 {
@@ -265,7 +301,7 @@ u64 qbd_chunk_append_ranges(struct qbd_chunk *chunk, u64 gen, u32 first, u32 las
 		};
 
 		if (!READ_ONCE(chunk->ranges[i].lsn))
-			lsn = qbd_ring_append(layer->pool, &r);
+			lsn = max(lsn, qbd_ring_append(layer->pool, &r));
 	}
 	return lsn;
 }
@@ -280,8 +316,7 @@ static int chunk_unmake(struct qbd_chunk *chunk)
 	int err;
 
 	qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_FREE);
-	chunk->record_lsn = qbd_ring_append(chunk->layer->pool, &chunk->record);
-	err = qbd_ring_wait(chunk->layer->pool, chunk->record_lsn);
+	err = qbd_ring_wait(chunk->layer->pool, qbd_chunk_append(chunk));
 	return err ?: -EAGAIN;
 }
 
@@ -312,6 +347,10 @@ int qbd_chunk_prepare(struct qbd_chunk *chunk, u32 first, u32 last, bool ranges)
 		u64 lsn = 0, lsn2 = 0;
 		u64 gen;
 
+		/* It may make the chunk, or free it. */
+		err = qbd_ring_wait(pool, chunk->record_lsn);
+		if (err)
+			break;
 		if (chunk->dead) {
 			err = -EAGAIN;
 			break;
@@ -393,8 +432,7 @@ int qbd_chunk_free(struct qbd_chunk *chunk)
 		err = qbd_ring_wait(pool, chunk->record_lsn);
 		if (!err) {
 			qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_FREE);
-			chunk->record_lsn = qbd_ring_append(pool, &chunk->record);
-			err = qbd_ring_wait(pool, chunk->record_lsn);
+			err = qbd_ring_wait(pool, qbd_chunk_append(chunk));
 		}
 	}
 	mutex_unlock(&chunk->mutex);

@@ -566,6 +566,8 @@ void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_page
 		}
 		if (!all)
 			page->dirty = false;
+		page->sent = 0;
+		page->round = pool->page_round;
 		id.lsn = page->lsn;
 		memcpy(pool->table_payload, page->recorded, QBD_PAGE_PAYLOAD);
 		spin_unlock_irq(&chunk->lock);
@@ -579,9 +581,36 @@ void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_page
 				continue;
 			id.number = page_number(pool, leg, p);
 			id.seq = copy_next(chunk, page, l, leg, p);
+			page->sent |= BIT(l);
 			raw = qbd_pages_next(out);
 			memcpy(qbd_page_payload(raw), pool->table_payload, QBD_PAGE_PAYLOAD);
 			qbd_pages_write(out, b, b->geometry.csum_start, raw, &id);
 		}
+	}
+}
+
+/**
+ * qbd_csum_unwrite - pages that were written in a round of writes may not be there
+ * @chunk: the chunk
+ * @round: the round
+ *
+ * The next one goes to the same places. Context: checkpoint_mutex.
+ */
+void qbd_csum_unwrite(struct qbd_chunk *chunk, u32 round)
+{
+	u32 p, l;
+
+	for (p = 0; p < chunk->layer->csum_pages; p++) {
+		struct qbd_csum_page *page = chunk->csums[p];
+
+		if (!page || page->round != round)
+			continue;
+		page->round = 0;
+		for (l = 0; l < QBD_MAX_REPLICAS; l++)
+			if (page->sent & BIT(l))
+				page->copies[l].seq--;
+		spin_lock_irq(&chunk->lock);
+		page->dirty = true;
+		spin_unlock_irq(&chunk->lock);
 	}
 }

@@ -291,7 +291,7 @@ u64 qbd_csum_append(struct qbd_chunk *chunk)
 		/* Cut between rows: docs/protocol.md says why. */
 		if (nr == QBD_MAX_CSUM_RUN)
 			nr -= (first + nr) % chunk->layer->units;
-		lsn = append_run(chunk, first, nr);
+		lsn = max(lsn, append_run(chunk, first, nr));
 		first += nr;
 	}
 	mutex_unlock(&pool->csum_mutex);
@@ -328,7 +328,7 @@ u64 qbd_csum_append_units(struct qbd_chunk *chunk, u32 first, u32 last)
 				__clear_bit(u, s->captured);
 		}
 		spin_unlock_irq(&chunk->lock);
-		lsn = append_run(chunk, first, nr);
+		lsn = max(lsn, append_run(chunk, first, nr));
 		first += nr;
 	}
 	mutex_unlock(&pool->csum_mutex);
@@ -405,7 +405,7 @@ void qbd_csum_apply(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
  * @first: the first unit
  * @last: the last unit
  *
- * Context: chunk->lock; the table is loaded.
+ * Context: chunk->lock. What is not loaded is.
  */
 bool qbd_csum_recorded(const struct qbd_chunk *chunk, u32 first, u32 last)
 {
@@ -413,7 +413,8 @@ bool qbd_csum_recorded(const struct qbd_chunk *chunk, u32 first, u32 last)
 
 	lockdep_assert_held(&chunk->lock);
 	for (unit = first; unit <= last; unit++) {
-		const struct qbd_pending *s = *segment_of(chunk, unit);
+		const struct qbd_pending *s = chunk->csums[unit / QBD_CSUMS_PER_PAGE] ?
+					      *segment_of(chunk, unit) : NULL;
 		u32 i = unit % QBD_SEGMENT_UNITS;
 
 		if (s && (test_bit(i, s->pending) || test_bit(i, s->captured)))

@@ -171,6 +171,9 @@ static enum taken take_row(struct qbd_destage *d, struct qbd_journal_row *jr, bo
 		return NOT_NOW;
 	if (!lock_row(d, wait))
 		return NOT_NOW;
+	/* Who freed the chunk did not wait for the record. */
+	if (READ_ONCE(chunk->dead) && !jr->gone)
+		qbd_journal_drop(jr, ~0u);
 	if (jr->gone || !jr->live)
 		return GONE;
 	d->err = qbd_csum_load(chunk, first, last);
@@ -219,19 +222,20 @@ static u64 append_destage(struct qbd_destage *d)
 	struct qbd_rows *rows = d->rows;
 	const struct qbd_chunk *chunk = rows->chunk;
 	const struct qbd_layer *layer = chunk->layer;
+	u64 lsn = 0;
 	u32 l;
 
-	for (l = layer->policy.k; l < rows->nr_legs; l++) {
+	for (l = layer->policy.k; l < rows->nr_legs && lsn != U64_MAX; l++) {
 		struct qbd_record r = {
 			.type = QBD_RECORD_JOURNAL, .layer = layer->number,
 			.chunk = chunk->number, .gen = chunk->map->gen,
 			.row = rows->first, .leg = l, .csum = *qbd_rows_csum(rows, l, 0),
 		};
 
-		qbd_ring_append_block(layer->pool, &r, qbd_rows_block(rows, l, 0),
-				      layer->block_size);
+		lsn = qbd_ring_append_block(layer->pool, &r, qbd_rows_block(rows, l, 0),
+					    layer->block_size);
 	}
-	return append_record(d, QBD_RECORD_DESTAGE);
+	return lsn == U64_MAX ? lsn : append_record(d, QBD_RECORD_DESTAGE);
 }
 
 /* Step 5, of all rows that can be; waits for all. */
@@ -281,10 +285,11 @@ static bool recorded_now(struct qbd_pool *pool)
 }
 
 /*
- * Step 6: all backends, and who failed is out, with its stamps. Where rows wait for
- * records of their place it is a flush with records, which costs no more.
+ * Step 6: all backends, and who failed is out, with its stamps; if it is kept, what
+ * was written since @times was noted may be gone. Where rows wait for records of their
+ * place it is a flush with records, which costs no more.
  */
-static int flush_backends(struct qbd_pool *pool, bool *unrecorded)
+static int flush_backends(struct qbd_pool *pool, u32 times, bool *unrecorded)
 {
 	u64 failed;
 	int err;
@@ -293,11 +298,11 @@ static int flush_backends(struct qbd_pool *pool, bool *unrecorded)
 		*unrecorded = false;
 		err = qbd_flush(pool);
 		recorded_now(pool);
-		return err;
+		return err ?: qbd_kept_since(pool, times);
 	}
 	failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
 	err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
-	return err ?: READ_ONCE(pool->flush_error);
+	return err ?: qbd_kept_since(pool, times);
 }
 
 static void say_stuck(const struct qbd_pool *pool, const struct qbd_destage *d)
@@ -485,13 +490,14 @@ static void destage_batch(struct qbd_destager *dr, unsigned int nr, bool *unreco
 {
 	struct qbd_pool *pool = dr->pool;
 	struct qbd_destage *d = dr->rows;
+	u32 times = READ_ONCE(pool->kept_times);
 	u64 lsn = 0;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < nr; i++)
 		if (!d[i].full)
-			lsn = append_destage(&d[i]);
+			lsn = max(lsn, append_destage(&d[i]));
 	err = qbd_ring_wait(pool, lsn);
 	for (i = 0; i < nr; i++)
 		d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
@@ -503,13 +509,13 @@ static void destage_batch(struct qbd_destager *dr, unsigned int nr, bool *unreco
 		if (!d[i].full)
 			unlock_row(&d[i]);
 	}
-	err = flush_backends(pool, unrecorded);
+	err = flush_backends(pool, times, unrecorded);
 	lsn = 0;
 	for (i = 0; i < nr; i++) {
 		if (!d[i].err)
 			d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
 		if (!d[i].err)
-			lsn = append_record(&d[i], QBD_RECORD_DESTAGED);
+			lsn = max(lsn, append_record(&d[i], QBD_RECORD_DESTAGED));
 	}
 	err = qbd_ring_wait(pool, lsn);
 	/* First those that are still locked: the others are waited for. */
@@ -552,7 +558,7 @@ static void unstick(struct qbd_pool *pool)
 	spin_lock(&j->lock);
 	again = time_after_eq(jiffies, j->retry);
 	list_for_each_entry(jr, &j->rows, list) {
-		/* Nothing can be flushed any more: nor destaged, before the next start. */
+		/* Nothing can be flushed now: nor destaged. */
 		if (READ_ONCE(pool->flush_error))
 			jr->stuck = true;
 		else if (again)

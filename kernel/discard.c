@@ -165,8 +165,7 @@ static void discard_work(struct work_struct *work)
 
 	if (!err && (bio->bi_opf & REQ_FUA))
 		err = qbd_flush(layer->pool);
-	bio->bi_status = errno_to_blk_status(err);
-	bio_endio(bio);
+	qbd_io_end(io, err);
 }
 
 /**

@@ -16,8 +16,9 @@
  * its range stays active. One flush runs at a time; all bios that came before it
  * began share it. A backend that fails its flush is out, by a durable epoch and
  * stamps, before 4 (rule 2). One that has to stay in (rule 4) leaves every
- * further flush failing, until the pool is activated anew: nobody can tell what
- * of the writes before it is there.
+ * further flush failing until kept.c has written again what was not recorded: nobody
+ * can tell what of the writes before it is there. What a flush that failed had
+ * captured the next one records.
  *
  * A checkpoint lets go of the ring:
  *
@@ -31,6 +32,9 @@
  *	6. the tail goes to the block after L, or to the oldest that the journal
  *	   needs (and from there on as rows are destaged, up to the block after L
  *	   of the last checkpoint); a record that says so, durable
+ *
+ * A backend that fails in 3 or 4 and has to stay in: it ends here, and the next one
+ * writes these pages again, each to the place that it went to.
  *
  * A crash before 6 finds the log as it was and applies to the pages what is newer
  * than they are. After 6, blocks before the tail are free.
@@ -107,11 +111,14 @@ static int append(struct qbd_chunk *chunk, void *context)
 int qbd_flush(struct qbd_pool *pool)
 {
 	u64 failed, lsn = 0;
+	u32 times;
 	int err;
 
 	mutex_lock(&pool->flush_mutex);
 	WRITE_ONCE(pool->flush_number, pool->flush_number + 1);
-	err = pool->flush_error;
+	times = READ_ONCE(pool->kept_times);
+	smp_rmb();	/* a failure that is over was over before it is counted */
+	err = READ_ONCE(pool->flush_error);
 	if (!err) {
 		qbd_named_each(pool, capture, NULL);
 		failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
@@ -124,13 +131,10 @@ int qbd_flush(struct qbd_pool *pool)
 	}
 	/* Whatever failed meanwhile, on any backend: out, and stamped, before this. */
 	if (!err)
-		err = qbd_member_quiet(pool) ?: pool->flush_error;
-	if (err && !pool->flush_error) {
-		DMERR("%s: a flush failed (%d): flushes fail until the pool is started anew",
-		      pool->members.pool_name, err);
-		pool->flush_error = err;
-	}
+		err = qbd_member_quiet(pool) ?: qbd_kept_since(pool, times);
 	mutex_unlock(&pool->flush_mutex);
+	if (err)
+		DMERR_LIMIT("%s: a flush failed (%d)", pool->members.pool_name, err);
 	return err;
 }
 
@@ -152,10 +156,8 @@ static void flush_bios(struct work_struct *work)
 	 * the records of such writes, would fill the ring.
 	 */
 	err = qbd_ring_admit(pool) ?: qbd_flush(pool);
-	while ((bio = bio_list_pop(&bios))) {
-		bio->bi_status = errno_to_blk_status(err);
-		bio_endio(bio);
-	}
+	while ((bio = bio_list_pop(&bios)))
+		qbd_io_end(dm_per_bio_data(bio, sizeof(struct qbd_io)), err);
 }
 
 /**
@@ -189,6 +191,32 @@ static int write_csums(struct qbd_chunk *chunk, void *context)
 	return 0;
 }
 
+static int unwrite_csums(struct qbd_chunk *chunk, void *context)
+{
+	qbd_csum_unwrite(chunk, chunk->layer->pool->page_round);
+	return 0;
+}
+
+/*
+ * Pages of this checkpoint may be on disk or not, on a backend that has to stay in:
+ * all are written again by the next one, and to the same places, for the other ones
+ * hold what is durable.
+ */
+static void forget_pages(struct qbd_pool *pool)
+{
+	struct qbd_backend *b;
+	unsigned int i;
+
+	qbd_named_each(pool, unwrite_csums, NULL);
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		b = qbd_backend_in(pool, i);
+		if (b)
+			qbd_slots_unwrite(b, pool->page_round);
+	}
+	qbd_table_unwrite(pool, &pool->volume_table);
+	qbd_table_unwrite(pool, &pool->layer_table);
+}
+
 /* Step 5 for one chunk, and off the list with it if nothing is left. */
 static int end_ranges(struct qbd_chunk *chunk, void *context)
 {
@@ -205,7 +233,7 @@ static int end_ranges(struct qbd_chunk *chunk, void *context)
 
 		if (!range->lsn)
 			continue;
-		if (range->inflight || (s32)(range->done_in - c->flush) >= 0 ||
+		if (range->inflight || range->torn || (s32)(range->done_in - c->flush) >= 0 ||
 		    (chunk->unreconciled & BIT_ULL(i))) {
 			keep = true;
 			if (range->lsn <= c->lsn)
@@ -226,7 +254,7 @@ static int end_ranges(struct qbd_chunk *chunk, void *context)
 		};
 
 		if ((renew & BIT_ULL(i)) && !READ_ONCE(chunk->dead))
-			c->last_lsn = qbd_ring_append(pool, &r);
+			c->last_lsn = max(c->last_lsn, qbd_ring_append(pool, &r));
 	}
 
 	keep |= qbd_csum_unwritten(chunk);
@@ -253,10 +281,12 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	unsigned int i;
 	u64 block, failed;
 	int err, idx;
+	u32 times;
 
 	mutex_lock(&pool->checkpoint_mutex);
 	/* One that was going to come does not have to: what is recorded from here on asks anew. */
 	cancel_delayed_work(&pool->checkpoint_work);
+	times = READ_ONCE(pool->kept_times);
 	/* Not earlier: resync, too, writes pages with it, under the mutex. */
 	c.pages = pool->checkpoint_pages;
 	c.flush = READ_ONCE(pool->flush_number) + 1;
@@ -265,6 +295,7 @@ int qbd_checkpoint(struct qbd_pool *pool)
 		goto out;
 	qbd_ring_position(pool, &c.lsn, &block);
 
+	pool->page_round++;
 	idx = srcu_read_lock(&pool->backends_srcu);
 	c.pages.failed = 0;
 	qbd_named_each(pool, write_csums, &c);
@@ -280,14 +311,10 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	srcu_read_unlock(&pool->backends_srcu, idx);
 	failed |= qbd_backend_flush(pool, READ_ONCE(pool->in) & ~failed);
 	err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
+	err = err ?: qbd_kept_since(pool, times);
 	if (err) {
-		/*
-		 * Pages that count as clean are not on disk: no later checkpoint may
-		 * let go of their records.
-		 */
-		mutex_lock(&pool->flush_mutex);
-		pool->flush_error = pool->flush_error ?: err;
-		mutex_unlock(&pool->flush_mutex);
+		/* Pages that count as clean are not on disk. */
+		forget_pages(pool);
 		goto out;
 	}
 

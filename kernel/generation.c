@@ -15,7 +15,8 @@
  *
  * A crash before 3 is complete finds superblocks with either generation; both
  * hold the same records, for nothing was added to either. One that fails in 3 is
- * out, by an epoch that names the new generation, before 4.
+ * out, by an epoch that names the new generation, before 4; where it has to stay
+ * (rule 4), 4 waits for an epoch that is on all that are in.
  *
  * Model: tests/model/members.pml.
  */
@@ -145,10 +146,14 @@ static int name_generation(struct qbd_pool *pool, u64 members, u64 lsn, u64 bloc
 		mutex_unlock(&pool->member_lock);
 		return -EIO;
 	}
-	failed = qbd_super_write(pool, next, READ_ONCE(pool->in));
+	failed = qbd_super_write(pool, next, READ_ONCE(pool->in), 0);
 	pool->members = *next;
+	/* No record before a superblock that names it is on all that are in. */
+	pool->half_epoch |= failed;
 	mutex_unlock(&pool->member_lock);
-	return failed && qbd_member_wait_epoch(pool, failed) ? -EIO : 0;
+	if (failed)
+		qbd_member_wait_epoch(pool, failed);
+	return 0;
 }
 
 static int renew(struct qbd_pool *pool, u64 members)
@@ -171,11 +176,8 @@ static int renew(struct qbd_pool *pool, u64 members)
 		err = copy_blocks(pool, members, from, to, &lsn);
 		srcu_read_unlock(&pool->backends_srcu, idx);
 	}
-	if (!err) {
+	if (!err)
 		err = name_generation(pool, members, lsn, to);
-		if (err)
-			qbd_ring_fail(pool, err);
-	}
 	if (!err)
 		qbd_ring_move(pool, to, to + (to - from));
 	qbd_ring_resume(pool);
@@ -196,8 +198,8 @@ int qbd_ring_extend(struct qbd_pool *pool, unsigned int m)
 	int err = 0;
 
 	mutex_lock(&pool->checkpoint_mutex);
-	members = qbd_ring_choose(pool, m);
-	if (members != (pool->members.ring_members & READ_ONCE(pool->in)))
+	members = READ_ONCE(pool->kept) ? 0 : qbd_ring_choose(pool, m);
+	if (members && members != (pool->members.ring_members & READ_ONCE(pool->in)))
 		err = renew(pool, members);
 	mutex_unlock(&pool->checkpoint_mutex);
 	if (err)

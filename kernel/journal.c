@@ -321,16 +321,16 @@ static bool try_reserve(struct qbd_pool *pool, struct qbd_journal_space *space, 
 	return false;
 }
 
-/* Return: false when the ring failed. */
+/* Return: false when nothing can be recorded or flushed. */
 static bool wait_for_room(struct qbd_pool *pool, struct qbd_journal_space *space, u32 nr_pages)
 {
 	struct qbd_ring *ring = &pool->ring;
 	bool got = false;
 
 	/* Tried now and then: ordinary records do not wait in this line. */
-	while (!got && !READ_ONCE(ring->error))
+	while (!got && !qbd_ring_down(ring) && !READ_ONCE(pool->flush_error))
 		wait_event_timeout(ring->wait, (got = try_reserve(pool, space, nr_pages)) ||
-				   READ_ONCE(ring->error), HZ / 4);
+				   qbd_ring_down(ring) || READ_ONCE(pool->flush_error), HZ / 4);
 	return got;
 }
 
@@ -343,7 +343,8 @@ static bool wait_for_room(struct qbd_pool *pool, struct qbd_journal_space *space
  *
  * Sleeps. Context: nothing is locked, for what is waited for is a destage.
  *
- * Return: 0, or the error with which the ring failed.
+ * Return: 0; the error with which the ring failed; -EIO when it cannot be written now,
+ * or there is no room and nothing can be flushed, which a destage needs.
  */
 int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 			struct qbd_journal_space *space)
@@ -370,7 +371,7 @@ int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 	if (!got) {
 		space->blocks = 0;
 		space->destages = 0;
-		return READ_ONCE(pool->ring.error);
+		return READ_ONCE(pool->ring.error) ?: -EIO;
 	}
 	/* As qbd_rows_alloc() does it. */
 	if (!space_fill(layer, space, nr_rows, nr_pages, GFP_NOWAIT)) {
@@ -465,6 +466,7 @@ void qbd_journal_append(struct qbd_rows *rows, u32 row, struct qbd_journal_space
 	struct qbd_layer *layer = chunk->layer;
 	u32 pages = layer->block_pages, l, i;
 	struct qbd_journal_row *jr = qbd_journal_find(chunk, rows->first + row);
+	u64 lsn;
 
 	if (!jr) {
 		jr = list_first_entry(&space->rows, struct qbd_journal_row, list);
@@ -484,10 +486,15 @@ void qbd_journal_append(struct qbd_rows *rows, u32 row, struct qbd_journal_space
 
 		if (!(rows->ring[row] & BIT(l)))
 			continue;
+		lsn = qbd_ring_append_block(layer->pool, &r, data, layer->block_size);
+		rows->lsn = max(rows->lsn, lsn);
+		/* The ring cannot be written now: the block is as it was. */
+		if (lsn == U64_MAX) {
+			rows->ring[row] &= ~BIT(l);
+			continue;
+		}
 		jr->blocks[l].csum = r.csum;
-		jr->blocks[l].lsn = qbd_ring_append_block(layer->pool, &r, data,
-							  layer->block_size);
-		rows->lsn = jr->blocks[l].lsn;
+		jr->blocks[l].lsn = lsn;
 		for (i = 0; i < pages; i++) {
 			struct page **to = &jr->pages[l * pages + i];
 

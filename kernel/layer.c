@@ -318,7 +318,7 @@ int qbd_volume_create(struct qbd_pool *pool, struct qbd_volume_entry *entry, con
 {
 	struct qbd_layer_entry layer = {}, counter;
 	u32 index, layer_index, legs = qbd_policy_legs(&entry->policy);
-	u64 lsn;
+	u64 lsn = U64_MAX;
 	int err;
 
 	*error = "Volume exists";
@@ -373,13 +373,16 @@ int qbd_volume_create(struct qbd_pool *pool, struct qbd_volume_entry *entry, con
 	err = qbd_ring_admit(pool);
 	if (!err) {
 		down_read(&pool->meta_sem);
-		append_layer(pool, 0, &counter);
-		append_layer(pool, layer_index, &layer);
-		lsn = append_volume(pool, index, entry);
+		lsn = append_layer(pool, 0, &counter);
+		lsn = max(lsn, append_layer(pool, layer_index, &layer));
+		lsn = max(lsn, append_volume(pool, index, entry));
 		err = qbd_ring_wait(pool, lsn);
 		up_read(&pool->meta_sem);
 	}
-	if (err) {
+	/* What was appended is recorded when the ring can be written again. */
+	if (err && lsn != U64_MAX && !READ_ONCE(pool->ring.error)) {
+		*error = "The volume will be there when the ring can be written again";
+	} else if (err) {
 		struct qbd_volume *v = xa_erase(&pool->volumes, index);
 
 		xa_erase(&pool->layers, layer.number);
@@ -403,6 +406,7 @@ int qbd_volume_remove(struct qbd_pool *pool, const char *name, const char **erro
 {
 	struct qbd_volume_entry entry;
 	struct qbd_volume *v;
+	u64 lsn;
 	int err;
 
 	mutex_lock(&pool->volume_mutex);
@@ -422,9 +426,11 @@ int qbd_volume_remove(struct qbd_pool *pool, const char *name, const char **erro
 	entry = v->entry;
 	entry.state = QBD_DELETING;
 	down_read(&pool->meta_sem);
-	err = qbd_ring_wait(pool, append_volume(pool, v->index, &entry));
+	lsn = append_volume(pool, v->index, &entry);
+	err = qbd_ring_wait(pool, lsn);
 	up_read(&pool->meta_sem);
-	if (!err) {
+	/* What was appended is recorded when the ring can be written again. */
+	if (!err || lsn != U64_MAX) {
 		v->entry = entry;
 		v->deleting = true;
 		queue_work(pool->repair_wq, &pool->free_work);
@@ -498,8 +504,14 @@ void qbd_free_deleted(struct work_struct *work)
 			continue;
 		mutex_lock(&pool->volume_mutex);
 		down_read(&pool->meta_sem);
-		append_volume(pool, v->index, &entry);
-		err = qbd_ring_wait(pool, append_layer(pool, v->top->index, &layer));
+		/* Appended once: the places may be others' when it is tried again. */
+		if (!v->freed_lsn) {
+			u64 lsn = append_volume(pool, v->index, &entry);
+
+			lsn = max(lsn, append_layer(pool, v->top->index, &layer));
+			v->freed_lsn = lsn == U64_MAX ? 0 : lsn;
+		}
+		err = v->freed_lsn ? qbd_ring_wait(pool, v->freed_lsn) : -EIO;
 		up_read(&pool->meta_sem);
 		/* The records of its chunks are in effect, so nothing looks it up. */
 		if (!err) {

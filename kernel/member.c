@@ -9,7 +9,9 @@
  *							"fail": -> failing
  *	failing		as in; who saw it fail waits,
  *			and every flush	a durable epoch: -> out;
- *							rule 4 keeps it: -> in
+ *							rule 4 keeps it: -> kept
+ *	kept		kept.c, to see whether it	it answers: -> in; an epoch can
+ *			answers; readers		be made after all: -> out
  *	out		nobody				"readd": -> suspect;
  *							"replace": -> suspect, empty
  *	suspect		only this file, to make its	tables equal, flushed, epoch
@@ -104,37 +106,63 @@ void qbd_member_next_epoch(struct qbd_pool *pool, struct qbd_membership *m, u64 
 	m->ring_members &= ~out;
 }
 
-/* Writes epochs until one is durable on all that are in by it. */
-static int write_epochs(struct qbd_pool *pool, u64 out, u64 back)
+/*
+ * Rule 4, and that it can be complete: not without superblocks of those that are
+ * kept. Those that are in by it are @in.
+ */
+static bool may_be(struct qbd_pool *pool, u64 in)
+{
+	return in && (pool->members.ring_members & in) && !(READ_ONCE(pool->kept) & in) &&
+	       qbd_owner_may_raise(pool, in) && !last_legs(pool, in);
+}
+
+/* An epoch that was begun is in the history, and nobody's state has changed. */
+static void note_begun(struct qbd_pool *pool, const struct qbd_membership *next)
+{
+	memcpy(pool->members.epochs, next->epochs, sizeof(next->epochs));
+	pool->members.nr_epochs = next->nr_epochs;
+	pool->half_epoch = true;
+}
+
+/*
+ * Writes epochs until one is durable on all that are in by it. Only then has
+ * anything changed for who asks who is in. *refused: those of @back that failed.
+ */
+static int write_epochs(struct qbd_pool *pool, u64 out, u64 back, u64 *refused)
 {
 	struct qbd_membership *next = pool->next_members;
-	u64 in, failed = 0, refused = 0;
+	u64 in, failed;
 	unsigned int i;
 
+	*refused = 0;
 	do {
 		in = (READ_ONCE(pool->in) & ~out) | back;
-		if (!in || !(pool->members.ring_members & in) ||
-		    !qbd_owner_may_raise(pool, in) || last_legs(pool, in))
-			return failed ? -EUCLEAN : -EBUSY;
+		if (!may_be(pool, in))
+			return -EBUSY;
 		*next = pool->members;
 		qbd_member_next_epoch(pool, next, out, back);
-		failed = qbd_super_write(pool, next, in);
+		failed = qbd_super_write(pool, next, in, 0);
 		if (!qbd_owner_acts(pool))
 			return -EUCLEAN;
-		pool->members = *next;
-		refused |= failed & back;
-		WRITE_ONCE(pool->in, in & ~refused);
-		WRITE_ONCE(pool->failing, READ_ONCE(pool->failing) & in);
-		for (i = 0; i < QBD_MAX_BACKENDS; i++)
-			if ((out & ~refused & BIT_ULL(i)) && pool->backend[i])
-				DMERR("%s: backend %u (%s) is out, epoch %u",
-				      pool->members.pool_name, i, pool->backend[i]->name,
-				      next->epochs[0].number);
 		/* One that was begun is followed by another, without who failed. */
-		out = failed;
-		back = 0;
+		if (failed)
+			note_begun(pool, next);
+		*refused |= failed & back;
+		out |= failed;
+		back &= ~failed;
 	} while (failed);
-	return refused ? -EIO : 0;
+	pool->members = *next;
+	pool->half_epoch = false;
+	spin_lock_irq(&pool->member_list_lock);
+	WRITE_ONCE(pool->in, in);
+	WRITE_ONCE(pool->failing, READ_ONCE(pool->failing) & in);
+	WRITE_ONCE(pool->kept, READ_ONCE(pool->kept) & in);
+	spin_unlock_irq(&pool->member_list_lock);
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		if ((out & ~*refused & BIT_ULL(i)) && pool->backend[i])
+			DMERR("%s: backend %u (%s) is out, epoch %u", pool->members.pool_name, i,
+			      pool->backend[i]->name, next->epochs[0].number);
+	return 0;
 }
 
 /**
@@ -148,26 +176,27 @@ static int write_epochs(struct qbd_pool *pool, u64 out, u64 back)
  * a crash could find it on some, be taken by it, and miss what came after
  * (docs/protocol.md).
  *
- * Return: 0; -EBUSY when rule 4 keeps one of @out in and nothing was done; -EIO
- * when one of @back failed and is out, or when not all that must be in could be
- * written: then nothing may depend on it, and the ring has failed.
+ * Return: 0; -EBUSY when rule 4 keeps one of @out in: then nobody is in or out that
+ * was not before, and if an epoch was begun nothing is recorded before one is
+ * complete (pool->half_epoch); -EIO when one of @back failed and is out.
  */
 int qbd_member_epoch(struct qbd_pool *pool, u64 out, u64 back)
 {
+	u64 refused;
 	int err;
 
 	lockdep_assert_held(&pool->member_lock);
 	down_write(&pool->epoch_sem);
-	err = write_epochs(pool, out, back);
+	err = write_epochs(pool, out, back, &refused);
 	if (err == -EUCLEAN) {
 		err = -EIO;
 		qbd_ring_fail(pool, err);
-	} else if (err != -EBUSY) {
+	} else if (!err) {
 		qbd_owner_members(pool);
 	}
 	up_write(&pool->epoch_sem);
 	wake_up_all(&pool->member_wait);
-	return err;
+	return err ?: refused ? -EIO : 0;
 }
 
 struct stamping {
@@ -211,22 +240,12 @@ static void member_work(struct work_struct *work)
 	failing = READ_ONCE(pool->failing) & READ_ONCE(pool->in);
 	if (failing) {
 		err = qbd_member_epoch(pool, failing, 0);
-		if (err == -EBUSY) {
-			DMERR_LIMIT("%s: backends %#llx fail, but hold last current legs or the last ring: they stay in, and I/O to them fails",
-				    pool->members.pool_name, failing);
-			spin_lock_irq(&pool->member_list_lock);
-			pool->failing &= ~failing;
-			pool->kept |= failing;
-			/* What they have of the writes before is not known (rule 4). */
-			pool->flush_error = -EIO;
-			spin_unlock_irq(&pool->member_list_lock);
-		}
+		if (err)
+			qbd_kept_add(pool, failing);
 		wake_up_all(&pool->member_wait);
 	}
 	mutex_unlock(&pool->member_lock);
-	if (err && err != -EBUSY)
-		qbd_ring_fail(pool, err);
-	else if (failing)
+	if (failing && !err)
 		qbd_checkpoint_soon(pool);	/* it finds a new ring member */
 	WRITE_ONCE(pool->member_epochs, wanted);
 	queue_work(pool->stamp_wq, &pool->stamp_work);
@@ -240,11 +259,10 @@ static void stamp_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(work, struct qbd_pool, stamp_work);
 	u64 wanted = READ_ONCE(pool->member_epochs);
-	int err = qbd_member_stamp(pool);
 
-	if (err)
-		qbd_ring_fail(pool, err);
-	WRITE_ONCE(pool->member_done, wanted);
+	/* kept.c sees to it that it is tried again. */
+	if (!qbd_member_stamp(pool))
+		WRITE_ONCE(pool->member_done, wanted);
 	wake_up_all(&pool->member_wait);
 }
 
@@ -253,7 +271,8 @@ static void stamp_work(struct work_struct *work)
  * @pool: the pool
  * @which: bitmap of backends
  *
- * Context: any. What depends on it waits with qbd_member_settle().
+ * Context: any. What depends on it waits with qbd_member_settle(). Of one that is
+ * kept it is known already.
  */
 void qbd_member_fail(struct qbd_pool *pool, u64 which)
 {
@@ -263,14 +282,13 @@ void qbd_member_fail(struct qbd_pool *pool, u64 which)
 	if (!qbd_owner_acts(pool))
 		return;
 	spin_lock_irqsave(&pool->member_list_lock, flags);
-	which &= READ_ONCE(pool->in);
+	which &= READ_ONCE(pool->in) & ~pool->kept;
 	if (!which) {
 		/* Out already; its stamps may still be on their way. */
 		spin_unlock_irqrestore(&pool->member_list_lock, flags);
 		return;
 	}
 	pool->failing |= which;
-	pool->kept &= ~which;
 	pool->member_wanted++;
 	spin_unlock_irqrestore(&pool->member_list_lock, flags);
 	queue_work(pool->member_wq, &pool->member_work);
@@ -286,26 +304,21 @@ void qbd_member_fail(struct qbd_pool *pool, u64 which)
  */
 int qbd_member_settle(struct qbd_pool *pool, u64 which)
 {
-	u64 ticket;
-
 	qbd_member_fail(pool, which);
-	ticket = READ_ONCE(pool->member_wanted);
-	wait_event(pool->member_wait, READ_ONCE(pool->member_done) >= ticket ||
-		   READ_ONCE(pool->ring.error));
-	return READ_ONCE(pool->ring.error) || (READ_ONCE(pool->in) & which) ? -EIO : 0;
+	return qbd_member_quiet(pool) || (READ_ONCE(pool->in) & which) ? -EIO : 0;
 }
 
 /**
- * qbd_member_out - take a backend out that did not fail
+ * qbd_member_leave - make an epoch without some backends, of which nobody may have
+ * reported a failure
  * @pool: the pool
- * @index: index of the backend
+ * @which: bitmap of backends; with none it completes an epoch that was begun
  *
- * Sleeps. Return: 0; -EBUSY when it has to stay (rule 4), and nothing changed; or
- * an error with which the pool failed.
+ * The stamps follow; qbd_member_quiet() waits for them. Sleeps. Return: 0; -EBUSY
+ * when one of them has to stay (rule 4).
  */
-int qbd_member_out(struct qbd_pool *pool, unsigned int index)
+int qbd_member_leave(struct qbd_pool *pool, u64 which)
 {
-	u64 ticket;
 	int err;
 
 	mutex_lock(&pool->member_lock);
@@ -314,29 +327,45 @@ int qbd_member_out(struct qbd_pool *pool, unsigned int index)
 	 * checkpoint forgets a name between the epoch and the stamps.
 	 */
 	spin_lock_irq(&pool->member_list_lock);
-	ticket = ++pool->member_wanted;
+	pool->member_wanted++;
 	spin_unlock_irq(&pool->member_list_lock);
-	err = qbd_member_epoch(pool, BIT_ULL(index), 0);
+	err = qbd_member_epoch(pool, which, 0);
 	mutex_unlock(&pool->member_lock);
 	queue_work(pool->member_wq, &pool->member_work);
-	wait_event(pool->member_wait, READ_ONCE(pool->member_done) >= ticket ||
-		   READ_ONCE(pool->ring.error));
-	return err ?: READ_ONCE(pool->ring.error);
+	return err;
+}
+
+/**
+ * qbd_member_out - take a backend out that did not fail
+ * @pool: the pool
+ * @index: index of the backend
+ *
+ * Sleeps. Return: 0; -EBUSY when it has to stay (rule 4), and nothing changed; -EIO
+ * when it is out and that cannot be recorded in the chunks' stamps now.
+ */
+int qbd_member_out(struct qbd_pool *pool, unsigned int index)
+{
+	return qbd_member_leave(pool, BIT_ULL(index)) ?: qbd_member_quiet(pool);
 }
 
 /**
  * qbd_member_quiet - wait until every failure that was reported is settled
  * @pool: the pool
  *
- * Sleeps. Return: 0, or the error with which the ring failed.
+ * Settled: the backend is out, and stamped, or it is kept; who relies on a flush
+ * compares pool->kept_times before and after. Sleeps.
+ *
+ * Return: 0, or why the ring, which the stamps need, cannot be written.
  */
 int qbd_member_quiet(struct qbd_pool *pool)
 {
 	u64 ticket = READ_ONCE(pool->member_wanted);
 
 	wait_event(pool->member_wait, READ_ONCE(pool->member_done) >= ticket ||
-		   READ_ONCE(pool->ring.error));
-	return READ_ONCE(pool->ring.error);
+		   qbd_ring_down(&pool->ring));
+	if (READ_ONCE(pool->ring.error))
+		return READ_ONCE(pool->ring.error);
+	return READ_ONCE(pool->member_done) >= ticket ? 0 : -EIO;
 }
 
 /**

@@ -229,6 +229,18 @@ static int scrub(struct qbd_pool *pool, unsigned int argc, char **argv)
 	return refuse(pool, argv[0], "neither start nor stop", 0);
 }
 
+static int on_loss(struct qbd_pool *pool, unsigned int argc, char **argv)
+{
+	bool queue = argc == 2 && !strcasecmp(argv[1], "queue");
+
+	if (argc != 2 || (!queue && strcasecmp(argv[1], "error")))
+		return refuse(pool, argv[0], "neither error nor queue", 0);
+	WRITE_ONCE(pool->on_loss_queue, queue);
+	if (!queue)
+		qbd_parked_fail(pool);
+	return 0;
+}
+
 /* A line of a list of volumes. */
 static void emit_volume(struct qbd_volume *v, char *line, size_t size)
 {
@@ -369,6 +381,12 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 		return refuse(pool, argv[0], "the pool is read-only", -EROFS);
 	if (READ_ONCE(pool->mode) != QBD_RW)
 		return refuse(pool, argv[0], "the pool failed and has to be started anew", -EIO);
+	if (!strcasecmp(argv[0], "on_loss"))
+		return on_loss(pool, argc, argv);
+	if (READ_ONCE(pool->ring.stalled) && strcasecmp(argv[0], "readd"))
+		return refuse(pool, argv[0],
+			      "backends that have the ring fail, and nothing can be recorded now",
+			      -EIO);
 	if (!strcasecmp(argv[0], "create_volume"))
 		return create_volume(pool, argc, argv);
 	if (!strcasecmp(argv[0], "remove_volume") && argc == 2) {
@@ -483,6 +501,7 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 		bool member = pool->members.members[i].state != QBD_MEMBER_NONE;
 
 		health[i] = !member ? QBD_HEALTH_NONE :
+			    in & READ_ONCE(pool->kept) & BIT_ULL(i) ? QBD_HEALTH_KEPT :
 			    in & BIT_ULL(i) ? stale[i] ? QBD_HEALTH_RESYNC : QBD_HEALTH_WHOLE :
 			    pool->backend[i] ? QBD_HEALTH_SUSPECT : QBD_HEALTH_OUT;
 		if (member)
@@ -516,6 +535,8 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	DMEMIT(" journal %s %u %llu", journals[pool->members.journal],
 	       READ_ONCE(pool->journal.nr_rows), (u64)atomic64_read(&pool->journal.destaged));
 	DMEMIT(" lease %s %u", qbd_owner_status(pool), pool->members.lease_ms);
+	DMEMIT(" on_loss %s %llx %u", READ_ONCE(pool->on_loss_queue) ? "queue" : "error",
+	       READ_ONCE(pool->kept), READ_ONCE(pool->nr_parked));
 }
 
 /**

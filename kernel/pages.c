@@ -136,6 +136,8 @@ void qbd_table_write(struct qbd_pool *pool, struct qbd_table *table, u64 which, 
 		}
 		if (!all)
 			page->dirty = false;
+		page->sent = 0;
+		page->round = pool->page_round;
 		id.lsn = page->lsn;
 		memcpy(pool->table_payload, page->payload, QBD_PAGE_PAYLOAD);
 		spin_unlock(&pool->map_lock);
@@ -150,10 +152,39 @@ void qbd_table_write(struct qbd_pool *pool, struct qbd_table *table, u64 which, 
 			raw = qbd_pages_next(out);
 			memcpy(qbd_page_payload(raw), pool->table_payload, QBD_PAGE_PAYLOAD);
 			id.seq = ++page->seq[i];
+			page->sent |= BIT_ULL(i);
 			qbd_pages_write(out, b, table->type == QBD_PAGE_VOLUME ?
 					b->geometry.volume_start : b->geometry.layer_start,
 					raw, &id);
 		}
+	}
+}
+
+/**
+ * qbd_table_unwrite - pages that were written in this round of writes may not be
+ * there: the next one goes to the same places
+ * @pool: the pool
+ * @table: the table
+ *
+ * Context: checkpoint_mutex.
+ */
+void qbd_table_unwrite(struct qbd_pool *pool, struct qbd_table *table)
+{
+	unsigned int i;
+	u32 n;
+
+	for (n = 0; n < table->nr_pages; n++) {
+		struct qbd_table_page *page = &table->pages[n];
+
+		if (page->round != pool->page_round)
+			continue;
+		page->round = 0;
+		for (i = 0; i < QBD_MAX_BACKENDS; i++)
+			if (page->sent & BIT_ULL(i))
+				page->seq[i]--;
+		spin_lock(&pool->map_lock);
+		page->dirty = true;
+		spin_unlock(&pool->map_lock);
 	}
 }
 

@@ -55,6 +55,7 @@ static void pool_free(struct qbd_pool *pool)
 
 	qbd_destage_exit(pool);
 	free_wq(pool->repair_wq);
+	free_wq(pool->kept_wq);
 	free_wq(pool->io_wq);
 	free_wq(pool->verify_wq);
 	free_wq(pool->journal_wq);
@@ -88,6 +89,7 @@ static void pool_free(struct qbd_pool *pool)
 	kvfree(pool->table_payload);
 	kvfree(pool->table_places);
 	kfree(pool->super);
+	kfree(pool->kept_buffer);
 	kfree(pool->next_members);
 	kfree(pool);
 }
@@ -154,6 +156,8 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	qbd_member_init(pool);
 	qbd_flush_init(pool);
 	qbd_standby_init(pool);
+	qbd_kept_init(pool);
+	qbd_parked_init(pool);
 
 	pool->super = kzalloc(sizeof(*pool->super), GFP_KERNEL);
 	pool->next_members = kzalloc(sizeof(*pool->next_members), GFP_KERNEL);
@@ -163,6 +167,8 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->owner_wq = pool_wq("owner", WQ_UNBOUND | WQ_HIGHPRI, 0);
 	pool->member_wq = pool_wq("member", WQ_UNBOUND, 1);
 	pool->stamp_wq = pool_wq("stamp", WQ_UNBOUND, 1);
+	pool->kept_wq = pool_wq("kept", WQ_UNBOUND, 1);
+	pool->kept_buffer = kmalloc(QBD_PAGE_SIZE, GFP_KERNEL);
 	pool->ring_wq = pool_wq("ring", WQ_UNBOUND | WQ_HIGHPRI, 1);
 	pool->settle_wq = pool_wq("settle", WQ_UNBOUND, 0);
 	pool->flush_wq = pool_wq("flush", WQ_UNBOUND, 1);
@@ -177,7 +183,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	    !pool->member_wq || !pool->stamp_wq ||
 	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
 	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
-	    !pool->reap_wq || qbd_owner_init(pool) ||
+	    !pool->reap_wq || !pool->kept_wq || !pool->kept_buffer || qbd_owner_init(pool) ||
 	    qbd_pages_init(&pool->checkpoint_pages) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
 	    mempool_init_kmalloc_pool(&pool->rows, 4, qbd_rows_max())) {
@@ -271,6 +277,8 @@ void qbd_pool_quiesce(struct qbd_pool *pool)
 	cancel_work_sync(&pool->resync_work);
 	cancel_work_sync(&pool->scrub_work);
 	cancel_work_sync(&pool->free_work);
+	cancel_delayed_work_sync(&pool->kept_work);
+	qbd_parked_fail(pool);
 	if (!pool->started)
 		return;
 	flush_workqueue(pool->io_wq);

@@ -17,6 +17,7 @@
  * Contexts. Fast paths run in map() and in bio completion and never sleep. All
  * that may wait runs in work items, and simply waits:
  *	io_wq		slow reads and writes, discards: hold row locks, wait for all below
+ *	kept_wq		backends that failed and stay in: waits as io_wq does
  *	settle_wq	ends of writes that failed somewhere, or with FUA: wait for member
  *			changes and the ring
  *	flush_wq	flush batches: wait for backends, ring and member changes
@@ -74,6 +75,7 @@
 
 struct qbd_pool;
 struct qbd_layer;
+struct qbd_rows;
 
 /* Statistics of a backend that are errors; for people, never for decisions. */
 struct qbd_backend_stats {
@@ -93,6 +95,7 @@ struct qbd_owner {
 struct qbd_slot_page {
 	u64 lsn;
 	u64 seq;
+	u32 round;		/* in which it was written last */
 	bool alone;		/* as it was read; see qbd_page_newest() */
 };
 
@@ -156,6 +159,8 @@ struct qbd_table {
 		u64 lsn;
 		bool dirty;
 		u8 *payload;
+		u32 round;		/* in which it was written last */
+		u64 sent;		/* to these backends */
 		u64 seq[QBD_MAX_BACKENDS];	/* of each backend's copy */
 	} *pages;
 };
@@ -219,11 +224,14 @@ struct qbd_pending {
  * @segments: what is newer. Guarded by chunk->lock, as all of it
  * @copies: where each leg's copy is, and its seq; not known for another place.
  *	Guarded by checkpoint_mutex once the page is in use
+ * @round: in which it was written last, to the legs @sent; likewise
  */
 struct qbd_csum_page {
 	u64 lsn;
 	bool dirty;
 	struct qbd_csum_page *next;	/* while it is of no chunk */
+	u8 sent;
+	u32 round;
 	__le32 *recorded;
 	struct qbd_pending *segments[QBD_SEGMENTS];
 	struct qbd_csum_copy {
@@ -235,6 +243,7 @@ struct qbd_csum_page {
 /* About 1 MiB of a chunk. Guarded by chunk->lock. */
 struct qbd_range {
 	u64 lsn;		/* of its last record; 0 when not active */
+	u8 torn;		/* a write failed in it, and was not settled: kept.c */
 	u32 inflight;		/* writes */
 	u32 done_in;		/* number of the flush in or before which one ended */
 };
@@ -333,6 +342,7 @@ struct qbd_volume {
 	struct qbd_layer *top;
 	unsigned int users;	/* targets */
 	bool deleting;
+	u64 freed_lsn;		/* of the last record of its removal */
 };
 
 /* Blocks that are written together: the ring has two, and fills one meanwhile. */
@@ -350,6 +360,8 @@ struct qbd_ring {
 	struct work_struct work;
 	struct qbd_batch batch[2];
 	struct qbd_batch *open;		/* taking records; the other may be in flight */
+	struct qbd_batch *sending;	/* up to next_block; NULL: nothing is */
+	u64 sending_tail;
 	u64 next_lsn;
 	u64 next_block;
 	u64 tail;		/* oldest block needed, as the next blocks will say */
@@ -364,8 +376,15 @@ struct qbd_ring {
 	u32 max_ranges;
 	u32 max_pending;
 	bool paused;		/* records wait for a new generation */
+	bool stalled;		/* what is sent waits for a member: kept.c */
 	int error;		/* no further record can be written */
 };
+
+/* Can nothing be recorded now? */
+static inline bool qbd_ring_down(const struct qbd_ring *ring)
+{
+	return READ_ONCE(ring->stalled) || READ_ONCE(ring->error);
+}
 
 /* A data block of a row that waits in the ring for its place. */
 struct qbd_journal_block {
@@ -580,6 +599,7 @@ struct qbd_features {
 	bool read_only;
 	bool standby;
 	bool take_over;		/* no other host owns the pool, whatever is missing */
+	bool on_loss_queue;
 	u64 force_history;	/* tag of an epoch; 0: none */
 	unsigned int cache_mb;
 	u32 deadline_ms[QBD_MAX_BACKENDS];	/* QBD_DEADLINE_DEFAULT: by kind of device */
@@ -620,12 +640,28 @@ struct qbd_pool {
 	struct work_struct stamp_work;
 	wait_queue_head_t member_wait;
 	u32 max_epoch;			/* highest number of any epoch ever seen */
-	u64 kept;			/* failed, but hold last current legs */
+	bool half_epoch;		/* one was begun and is not complete; under epoch_sem */
+	u64 kept;			/* failed, but hold last current legs; kept.c */
+	u64 mute;			/* of those, which do not answer reads */
+	u64 doubted;			/* failed reads that nothing replaces */
+	bool on_loss_queue;
+	spinlock_t parked_lock;		/* parked, and targets' leaving */
+	struct bio_list parked;
+	unsigned int nr_parked;
+	u64 rewrite;			/* were kept; not all was written again yet */
+	u32 kept_times;			/* how often any was kept */
+	u32 torn;			/* some range is; kept.c */
+	bool kept_running;
+	u32 kept_rounds;		/* in which rows could not be settled */
+	unsigned long kept_changed;
+	unsigned long kept_delay;
+	struct delayed_work kept_work;
+	void *kept_buffer;
 	u64 member_wanted;		/* how often a failure was reported */
 	u64 member_epochs;		/* up to which of them the epochs are durable */
 	u64 member_done;		/* up to which of them all is settled */
 	struct qbd_membership *next_members;	/* room for one, under member_lock */
-	spinlock_t member_list_lock;	/* failing, kept, member_wanted */
+	spinlock_t member_list_lock;	/* failing, kept and what goes with it, member_wanted */
 
 	spinlock_t map_lock;		/* maps, tables, which chunks there are */
 	spinlock_t slot_lock;		/* slots of all backends */
@@ -671,6 +707,7 @@ struct qbd_pool {
 	struct delayed_work checkpoint_work;
 	struct mutex checkpoint_mutex;	/* one writer of pages at a time */
 	struct qbd_pages checkpoint_pages;
+	u32 page_round;			/* of writing pages; under checkpoint_mutex */
 	bool checkpoint_left;
 	atomic64_t checkpoints;
 
@@ -695,6 +732,7 @@ struct qbd_pool {
 	struct workqueue_struct *member_wq;
 	struct workqueue_struct *stamp_wq;
 	struct workqueue_struct *owner_wq;
+	struct workqueue_struct *kept_wq;
 	struct workqueue_struct *reap_wq;
 	mempool_t pages;
 	mempool_t rows;
@@ -715,9 +753,37 @@ static inline struct qbd_backend *qbd_backend_in(struct qbd_pool *pool, unsigned
 	       pool->backend[i] : NULL;
 }
 
-/* A user's bio: dm's per-bio data. */
+/*
+ * Was any backend kept since @times was noted, or is there something to be written
+ * again: then what was flushed meanwhile may not be there. 0 or -EIO.
+ */
+static inline int qbd_kept_since(const struct qbd_pool *pool, u32 times)
+{
+	return READ_ONCE(pool->kept_times) != times || READ_ONCE(pool->flush_error) ? -EIO : 0;
+}
+
+enum qbd_leaving {
+	QBD_STAYS,
+	QBD_REQUEUE,	/* dm takes back what would wait */
+	QBD_FAILS,	/* it fails */
+};
+
+/* What parked.c knows of a volume's target. */
+struct qbd_target {
+	struct qbd_pool *pool;
+	enum qbd_leaving leaving;
+};
+
+/*
+ * A user's bio: dm's per-bio data. times: pool->kept_times when it began; unread:
+ * backends that failed reads for it; doubted: those that were asked for that.
+ */
 struct qbd_io {
+	struct qbd_target *target;
 	struct qbd_volume *volume;
+	u64 unread;
+	u64 doubted;
+	u32 times;
 	struct bvec_iter iter;	/* as it came: completion advances the bio's own */
 	struct work_struct work;
 };
@@ -728,6 +794,9 @@ static inline struct bio *qbd_io_bio(struct qbd_io *io)
 }
 
 /* backend.c */
+
+/* A bio that is to find out whether a backend that is kept answers; never sent on. */
+#define QBD_PROBE	REQ_DRV
 
 enum qbd_bio_state {
 	QBD_BIO_FREE,		/* it has no deadline */
@@ -831,6 +900,7 @@ int qbd_table_init(struct qbd_table *table, u32 type, u32 nr_pages);
 void qbd_table_exit(struct qbd_table *table);
 void qbd_table_write(struct qbd_pool *pool, struct qbd_table *table, u64 which, bool all,
 		     struct qbd_pages *out);
+void qbd_table_unwrite(struct qbd_pool *pool, struct qbd_table *table);
 int qbd_table_find(struct qbd_table *table, struct qbd_backend *b);
 
 /* ring.c */
@@ -863,6 +933,7 @@ void qbd_ring_tail(struct qbd_pool *pool, u64 block);
 void qbd_ring_start(struct qbd_pool *pool, u64 lsn, u64 block);
 void qbd_ring_fail(struct qbd_pool *pool, int error);
 bool qbd_ring_stop(struct qbd_pool *pool, int error);
+bool qbd_ring_retry(struct qbd_pool *pool);
 
 /* generation.c */
 u64 qbd_ring_choose(struct qbd_pool *pool, unsigned int m);
@@ -872,18 +943,36 @@ int qbd_ring_extend(struct qbd_pool *pool, unsigned int m);
 void qbd_apply(struct qbd_pool *pool, u64 lsn, const struct qbd_record *record);
 
 /* super.c */
-u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members, u64 which);
+u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members, u64 which,
+		    blk_opf_t flags);
 
 /* member.c */
 void qbd_member_init(struct qbd_pool *pool);
 void qbd_member_fail(struct qbd_pool *pool, u64 which);
 int qbd_member_settle(struct qbd_pool *pool, u64 which);
+int qbd_member_leave(struct qbd_pool *pool, u64 which);
 int qbd_member_out(struct qbd_pool *pool, unsigned int index);
 int qbd_member_quiet(struct qbd_pool *pool);
 u64 qbd_member_wait_epoch(struct qbd_pool *pool, u64 which);
 int qbd_member_epoch(struct qbd_pool *pool, u64 out, u64 back);
 void qbd_member_next_epoch(struct qbd_pool *pool, struct qbd_membership *m, u64 out, u64 back);
 int qbd_member_stamp(struct qbd_pool *pool);
+
+/* kept.c */
+void qbd_kept_init(struct qbd_pool *pool);
+void qbd_kept_soon(struct qbd_pool *pool);
+void qbd_kept_add(struct qbd_pool *pool, u64 which);
+void qbd_kept_doubt(struct qbd_pool *pool, u64 which);
+void qbd_kept_torn(struct qbd_chunk *chunk, u32 first, u32 last);
+void qbd_kept_settle(struct qbd_rows *rows);
+
+/* parked.c */
+void qbd_parked_init(struct qbd_pool *pool);
+int qbd_io_start(struct qbd_io *io);
+bool qbd_io_end(struct qbd_io *io, int err);
+void qbd_parked_go(struct qbd_pool *pool);
+void qbd_parked_fail(struct qbd_pool *pool);
+void qbd_parked_leave(struct qbd_target *t, enum qbd_leaving leaving);
 
 /* readmit.c */
 int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path,
@@ -902,6 +991,7 @@ void qbd_slots_discard(struct qbd_pool *pool, const struct qbd_map *map);
 void qbd_slots_release(struct qbd_pool *pool, u64 leg);
 void qbd_slots_page(struct qbd_backend *b, u32 page, void *payload);
 void qbd_slots_write(struct qbd_backend *b, bool all, struct qbd_pages *out);
+void qbd_slots_unwrite(struct qbd_backend *b, u32 round);
 void qbd_slots_sum(struct qbd_pool *pool, u64 *used, u64 *total);
 
 /* layer.c: layers and volumes */
@@ -949,7 +1039,9 @@ struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp);
 u32 qbd_chunk_current(const struct qbd_chunk *chunk);
 u32 qbd_chunk_writable(const struct qbd_chunk *chunk);
 bool qbd_chunk_settled(const struct qbd_chunk *chunk);
+bool qbd_chunk_quiet(const struct qbd_chunk *chunk);
 void qbd_chunk_record(const struct qbd_chunk *chunk, struct qbd_record *r, u8 op);
+u64 qbd_chunk_append(struct qbd_chunk *chunk);
 u64 qbd_chunk_stamp(struct qbd_chunk *chunk);
 bool qbd_chunk_try_ranges(struct qbd_chunk *chunk, u32 first, u32 last);
 void qbd_chunk_end_ranges(struct qbd_chunk *chunk, u32 first, u32 last);
@@ -970,6 +1062,7 @@ int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit);
 bool qbd_csum_check(struct qbd_chunk *chunk);
 void qbd_csum_drop(struct qbd_chunk *chunk);
+void qbd_csum_unwrite(struct qbd_chunk *chunk, u32 round);
 void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_pages *out);
 
 /* csum.c */
@@ -1021,6 +1114,9 @@ struct qbd_rows {
 	bool any_bad;
 	bool fua;
 	bool ranged;		/* a write straight to its place: of active ranges */
+	u32 again;		/* reconcile writes these legs, right or not */
+	bool lose;		/* and takes for gone what it cannot read */
+	u64 unread;		/* backends that failed reads */
 	u32 lost;		/* blocks that reconcile gave up */
 	u64 lsn;		/* the last journal record of a write */
 	struct page **pages;

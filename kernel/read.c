@@ -393,9 +393,10 @@ static u32 read_wants(const struct qbd_layer *layer, u32 row, u64 offset, u32 by
 	return want;
 }
 
-static int read_rows(struct qbd_chunk *chunk, struct bio *bio, struct bvec_iter iter,
-		     u64 in_chunk)
+/* Return: 0; -EIO; -ENODATA where it is known that there is nothing to be had. */
+static int read_rows(struct qbd_chunk *chunk, struct qbd_io *io, u64 in_chunk)
 {
+	struct bvec_iter iter = io->iter;
 	const struct qbd_layer *layer = chunk->layer;
 	u32 k = layer->policy.k, row_bytes = k * layer->block_size, block, row, nr;
 	u32 first = div_u64(in_chunk, row_bytes);
@@ -411,6 +412,8 @@ static int read_rows(struct qbd_chunk *chunk, struct bio *bio, struct bvec_iter 
 	qbd_chunk_lock(chunk, &rows->lock, first, last);
 	err = chunk->dead ? -EAGAIN :
 	      qbd_csum_load(chunk, first * units, (last + 1) * units - 1);
+	if (!err)
+		qbd_kept_settle(rows);
 again:
 	if (!err) {
 		qbd_rows_csums(rows);
@@ -446,9 +449,10 @@ again:
 	for (block = offset >> layer->policy.block_shift;
 	     !err && block <= (offset + iter.bi_size - 1) >> layer->policy.block_shift; block++)
 		if (*qbd_rows_csum(rows, block % k, block / k) == QBD_CSUM_LOST)
-			err = -EIO;
+			err = -ENODATA;
 	if (!err)
-		copy_out(rows, bio, iter, offset);
+		copy_out(rows, qbd_io_bio(io), iter, offset);
+	io->unread |= rows->unread;
 	qbd_chunk_unlock(chunk, &rows->lock);
 	qbd_rows_free(rows);
 	return err;
@@ -461,7 +465,7 @@ static void read_slow_work(struct work_struct *work)
 	struct bio *bio = qbd_io_bio(io);
 	struct qbd_chunk *chunk;
 	u64 in_chunk;
-	u32 number;
+	u32 number, bytes;
 	int err;
 
 	number = div64_u64_rem(io->iter.bi_sector << SECTOR_SHIFT, layer->chunk_bytes, &in_chunk);
@@ -471,19 +475,18 @@ static void read_slow_work(struct work_struct *work)
 		chunk = qbd_chunk_get(layer, number, GFP_NOIO);
 		err = 0;
 		if (READ_ONCE(chunk->map))
-			err = read_rows(chunk, bio, iter, in_chunk);
+			err = read_rows(chunk, io, in_chunk);
 		else if (qbd_layer_blind(layer))
 			err = -EIO;
 		else
 			zero_piece(bio, &iter, iter.bi_size);
 		qbd_chunk_put(chunk);
 	} while (err == -EAGAIN);
-	if (err == -EIO)
+	bytes = io->iter.bi_size;
+	if (qbd_io_end(io, err) && (err == -EIO || err == -ENODATA))
 		DMERR_LIMIT("%s: volume %u chunk %u: cannot read %u bytes at %llu",
-			    layer->pool->members.pool_name, layer->volume, number,
-			    io->iter.bi_size, in_chunk);
-	bio->bi_status = errno_to_blk_status(err);
-	bio_endio(bio);
+			    layer->pool->members.pool_name, layer->volume, number, bytes,
+			    in_chunk);
 }
 
 /**

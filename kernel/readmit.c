@@ -15,6 +15,8 @@
  * A crash before 3 leaves it out, with tables that nobody reads; after 3 it is in
  * and resync goes on.
  *
+ * One that failed and had to stay in (kept.c) missed nothing: it only gets its device.
+ *
  * From before 1 until after 3 no chunk, volume or layer record is made by anyone
  * (meta_sem), but for stamps of backends that fail meanwhile: those apply to its
  * tables too, and are in the ring with LSNs above its pages'.
@@ -119,8 +121,8 @@ static int forget_legs(struct qbd_pool *pool, unsigned int index)
 				return err;
 			chunk = qbd_chunk_get(layer, n, GFP_NOIO);
 			mutex_lock(&chunk->mutex);
-			qbd_ring_wait(pool, chunk->record_lsn);
-			if (chunk->map && !chunk->dead) {
+			err = qbd_ring_wait(pool, chunk->record_lsn);
+			if (!err && chunk->map && !chunk->dead) {
 				struct qbd_record *r = &chunk->record;
 
 				qbd_chunk_record(chunk, r, QBD_CHUNK_STAMP);
@@ -128,8 +130,7 @@ static int forget_legs(struct qbd_pool *pool, unsigned int index)
 				for (l = 0; l < r->nr_legs; l++)
 					if (r->legs[l].backend == index)
 						r->legs[l].state = QBD_SLOT_FREE;
-				chunk->record_lsn = qbd_ring_append(pool, r);
-				err = qbd_ring_wait(pool, chunk->record_lsn);
+				err = qbd_ring_wait(pool, qbd_chunk_append(chunk));
 			}
 			mutex_unlock(&chunk->mutex);
 			qbd_chunk_put(chunk);
@@ -241,11 +242,12 @@ static int drop_stale(struct qbd_backend *b, const struct qbd_slot *entries)
 				continue;
 			chunk = qbd_chunk_get(layer, n, GFP_NOIO);
 			mutex_lock(&chunk->mutex);
-			qbd_ring_wait(pool, chunk->record_lsn);
-			qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_STAMP);
-			leave_insync(chunk, b->index);
-			chunk->record_lsn = qbd_ring_append(pool, &chunk->record);
 			err = qbd_ring_wait(pool, chunk->record_lsn);
+			if (!err) {
+				qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_STAMP);
+				leave_insync(chunk, b->index);
+				err = qbd_ring_wait(pool, qbd_chunk_append(chunk));
+			}
 			mutex_unlock(&chunk->mutex);
 			qbd_chunk_put(chunk);
 			if (err)
@@ -318,8 +320,79 @@ static int let_in(struct qbd_backend *b, struct qbd_pages *pages, const char **e
 	return err;
 }
 
+/* Is this the device of a backend that is kept, as it was when it failed? */
+static bool same_as_kept(struct qbd_pool *pool, unsigned int index, const struct qbd_super *super)
+{
+	const struct qbd_membership *m = &pool->members;
+
+	return !memcmp(super->pool.pool_uuid, m->pool_uuid, 16) &&
+	       super->geometry.index == index &&
+	       !memcmp(super->geometry.uuid, m->members[index].uuid, 16) &&
+	       /* An epoch that was begun, and did not get there, may be on it or not. */
+	       qbd_history_has(m, &super->pool.epochs[0]) &&
+	       super->pool.epochs[0].in & BIT_ULL(index) &&
+	       super->pool.ring_generation == m->ring_generation;
+}
+
+/*
+ * A backend that is kept has another device now: that of an NBD server which was
+ * connected anew, say. It is the same backend, and nothing was written without it, so
+ * it is in all the time; kept.c does what is to be done when it answers. Nobody uses
+ * the old device: writes were held back since it was kept, and readers are waited for.
+ */
+static int reopen_kept(struct qbd_pool *pool, unsigned int index, const char *path,
+		       const char **error)
+{
+	u64 bit = BIT_ULL(index);
+	struct qbd_backend *b, *new;
+	struct qbd_super *super = kmalloc(sizeof(*super), GFP_KERNEL);
+	int err = -ENOMEM;
+
+	*error = "Out of memory";
+	if (!super)
+		return err;
+	mutex_lock(&pool->checkpoint_mutex);
+	mutex_lock(&pool->member_lock);
+	b = pool->backend[index];
+	err = -EINVAL;
+	*error = "Backend is in";
+	if (!b || !(READ_ONCE(pool->kept) & bit))
+		goto unlock;
+	WRITE_ONCE(pool->backend[index], NULL);
+	synchronize_srcu(&pool->backends_srcu);
+	*error = "I/O to the backend is still in flight";
+	err = -EBUSY;
+	if (atomic_read(&b->inflight) || qbd_backend_orphans(b))
+		goto restore;
+	new = qbd_backend_open(pool, path, super, error);
+	err = PTR_ERR_OR_ZERO(new);
+	if (err)
+		goto restore;
+	*error = "Device is not that backend of this pool, or was written to since it failed";
+	err = same_as_kept(pool, index, super) ? 0 : -EINVAL;
+	if (!err) {
+		swap(b->bdev, new->bdev);
+		memcpy(b->name, new->name, sizeof(b->name));
+		b->super_seq = max(b->super_seq, new->super_seq);
+		WRITE_ONCE(b->unflushed, 1);
+	}
+	qbd_backend_free(new);
+restore:
+	WRITE_ONCE(pool->backend[index], b);
+unlock:
+	mutex_unlock(&pool->member_lock);
+	mutex_unlock(&pool->checkpoint_mutex);
+	kfree(super);
+	if (!err) {
+		DMINFO("%s: backend %u is at %s now", pool->members.pool_name, index, b->name);
+		qbd_kept_soon(pool);
+	}
+	return err;
+}
+
 /**
- * qbd_member_readd - let a backend that was out in again
+ * qbd_member_readd - let a backend that was out in again, or one that is kept have
+ * another device
  * @pool: the pool
  * @index: index of the backend
  * @error: set to what was wrong
@@ -339,9 +412,8 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 	*error = "No such backend in this pool";
 	if (index >= QBD_MAX_BACKENDS || pool->members.members[index].state == QBD_MEMBER_NONE)
 		return err;
-	*error = "Backend is in";
 	if (pool->members.members[index].state == QBD_MEMBER_IN)
-		return err;
+		return reopen_kept(pool, index, path, error);
 	/* What it missed has left insync before anything is compared. */
 	*error = "Cannot record what the backend missed";
 	err = qbd_member_quiet(pool);
@@ -404,6 +476,7 @@ up:
 	if (!err) {
 		DMINFO("%s: backend %u (%s) is in again, epoch %u", pool->members.pool_name,
 		       index, b->name, pool->members.epochs[0].number);
+		qbd_kept_soon(pool);
 		queue_work(pool->repair_wq, &pool->resync_work);
 		qbd_checkpoint_soon(pool);
 		goto out;

@@ -50,7 +50,7 @@ static void all_rows(struct qbd_rows *rows, u32 *masks, u32 mask)
  * One content for all legs of each row. rows->write: the legs to write. A leg that
  * cannot be read has no say: what is in the pages then is anything.
  */
-static int settle_replicas(struct qbd_rows *rows)
+static int settle_replicas(struct qbd_rows *rows, bool lose)
 {
 	u32 current_legs = qbd_chunk_current(rows->chunk), readable = 0, legs, row, l, lowest;
 
@@ -69,6 +69,10 @@ static int settle_replicas(struct qbd_rows *rows)
 	}
 	if (!readable)
 		return -EIO;
+	/* While the pool runs the others may be back any time, and be right. */
+	for (row = 0; readable != current_legs && !lose && row < rows->nr; row++)
+		if (!rows->have[row])
+			return -EIO;
 	lowest = __ffs(readable);
 	/* The winner of each row once more, and to all that are not like it. */
 	for (row = 0, legs = 0; row < rows->nr; row++) {
@@ -132,8 +136,11 @@ static bool reread(struct qbd_rows *rows, u32 row, u32 leg)
 	return !qbd_rows_io(rows, REQ_OP_READ, rows->want, BIT(leg));
 }
 
-/* Return: 0; -EIO while the pool runs, when a leg that is there cannot be read. */
-static int settle_row(struct qbd_rows *rows, u32 row, u32 current_legs, bool replay)
+/*
+ * @unread: current legs that could not be read. @lose: they are gone. Return: 0; -EIO
+ * when not, and they would be needed.
+ */
+static int settle_row(struct qbd_rows *rows, u32 row, u32 current_legs, u32 unread, bool lose)
 {
 	const struct qbd_layer *layer = rows->chunk->layer;
 	u32 k = layer->policy.k, right = 0, there = 0, states = 0, before[QBD_MAX_M], l;
@@ -167,6 +174,8 @@ static int settle_row(struct qbd_rows *rows, u32 row, u32 current_legs, bool rep
 			there |= BIT(l);
 		}
 	}
+	if (unread && !lose && (~right & (BIT(k) - 1)))
+		return -EIO;
 	for (l = 0; l < k; l++) {
 		if (right & BIT(l))
 			continue;
@@ -174,7 +183,7 @@ static int settle_row(struct qbd_rows *rows, u32 row, u32 current_legs, bool rep
 			qbd_rows_sum(rows, l, row);
 			continue;
 		}
-		if ((current_legs & BIT(l)) && !replay)
+		if ((current_legs & BIT(l)) && !lose)
 			return -EIO;
 		*qbd_rows_csum(rows, l, row) = QBD_CSUM_LOST;
 		qbd_rows_zero(rows, l, row);
@@ -194,10 +203,10 @@ static int settle_row(struct qbd_rows *rows, u32 row, u32 current_legs, bool rep
 }
 
 /*
- * A leg that cannot be read counts as gone, block by block; not while the pool
- * runs, when it may be back any time: then nothing is settled.
+ * A leg that cannot be read counts as gone, block by block; while the pool runs only
+ * where the others are enough, for it may be back any time.
  */
-static int settle_ec(struct qbd_rows *rows, bool replay)
+static int settle_ec(struct qbd_rows *rows, bool lose)
 {
 	u32 current_legs = qbd_chunk_current(rows->chunk), unread = 0, row, l;
 	u64 failed;
@@ -209,23 +218,33 @@ static int settle_ec(struct qbd_rows *rows, bool replay)
 		if ((current_legs & BIT(l)) &&
 		    (failed & BIT_ULL(qbd_leg_backend(rows->chunk->map->legs[l]))))
 			unread |= BIT(l);
-	if (failed && !replay)
-		return -EIO;
 	for (row = 0; row < rows->nr && !err; row++) {
 		u32 gone = 0;
 
 		for (l = 0; unread >> l; l++)
 			if ((unread & BIT(l)) && !reread(rows, row, l))
 				gone |= BIT(l);
-		err = settle_row(rows, row, current_legs & ~gone, replay);
+		err = settle_row(rows, row, current_legs & ~gone, gone, lose);
 		cond_resched();
 	}
 	return err;
 }
 
+/* Legs whose content was right, but may be gone from where it is. */
+static void write_again(struct qbd_rows *rows)
+{
+	u32 l, row;
+
+	for (l = 0; rows->again >> l; l++)
+		for (row = 0; (rows->again & BIT(l)) && row < rows->nr; row++)
+			if (*qbd_rows_csum(rows, rows->nr_legs > 1 ? l : 0, row) >= QBD_CSUM_STATES)
+				rows->write[row] |= BIT(l);
+}
+
 /**
  * qbd_reconcile_rows - reconcile rows, in their own memory
- * @rows: the rows; whatever they hold is forgotten
+ * @rows: the rows; whatever they hold is forgotten. rows->again: legs that are
+ *	written even if they are right; rows->lose: what cannot be read is gone
  * @replay: new values go into the pages in memory; else they become pending
  *
  * Sleeps. Context: the rows are locked, or nobody else uses the pool.
@@ -239,6 +258,7 @@ int qbd_reconcile_rows(struct qbd_rows *rows, bool replay)
 	struct qbd_pool *pool = layer->pool;
 	u32 first = rows->first, nr = rows->nr;
 	u32 from = first * layer->units, to = (first + nr) * layer->units - 1, unit;
+	bool lose = replay || rows->lose;
 	u64 failed;
 	int err;
 
@@ -248,9 +268,10 @@ int qbd_reconcile_rows(struct qbd_rows *rows, bool replay)
 	memset(rows->have, 0, nr * sizeof(u32));
 	rows->lost = 0;
 	qbd_rows_csums(rows);
-	err = layer->code ? settle_ec(rows, replay) : settle_replicas(rows);
+	err = layer->code ? settle_ec(rows, lose) : settle_replicas(rows, lose);
 	if (err)
 		return err;
+	write_again(rows);
 	/* A read-only pool keeps its choices in memory (rule 12). */
 	failed = pool->features.read_only ? 0 :
 		 qbd_rows_io(rows, REQ_OP_WRITE, rows->write, qbd_chunk_writable(chunk));

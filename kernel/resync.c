@@ -83,8 +83,11 @@ static u32 begin(struct qbd_chunk *chunk, int *err)
 		fill |= BIT(__ffs(none));
 	}
 	if (fill) {
-		chunk->record_lsn = qbd_ring_append(pool, r);
-		*err = qbd_ring_wait(pool, chunk->record_lsn);
+		u64 lsn = qbd_chunk_append(chunk);
+
+		if (lsn == U64_MAX && chosen != QBD_LEG_NONE)
+			qbd_slots_release(pool, chosen);
+		*err = qbd_ring_wait(pool, lsn);
 	}
 out:
 	mutex_unlock(&chunk->mutex);
@@ -148,8 +151,8 @@ static int fill_rows(struct qbd_chunk *chunk, u32 fill, u32 first, u32 nr, u64 *
 	return err;
 }
 
-/* Steps 3 and 4. */
-static int finish(struct qbd_chunk *chunk, u32 fill)
+/* Steps 3 and 4. @times: pool->kept_times before the first row was filled. */
+static int finish(struct qbd_chunk *chunk, u32 fill, u32 times)
 {
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_pool *pool = layer->pool;
@@ -197,6 +200,9 @@ static int finish(struct qbd_chunk *chunk, u32 fill)
 		err = -EIO;
 		goto out;
 	}
+	err = qbd_member_quiet(pool) ?: qbd_kept_since(pool, times);
+	if (err)
+		goto out;
 	down_read(&pool->meta_sem);
 	mutex_lock(&chunk->mutex);
 	err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
@@ -210,8 +216,8 @@ static int finish(struct qbd_chunk *chunk, u32 fill)
 			r->legs[i].state = QBD_SLOT_LIVE;
 			r->insync |= BIT_ULL(r->legs[i].backend);
 		}
-		chunk->record_lsn = qbd_ring_append(pool, r);
-		err = qbd_ring_wait(pool, chunk->record_lsn);
+		/* If it is not in effect yet: no write begins before it is. */
+		err = qbd_ring_wait(pool, qbd_chunk_append(chunk));
 	}
 	mutex_unlock(&chunk->mutex);
 	up_read(&pool->meta_sem);
@@ -225,10 +231,11 @@ static int resync_chunk(struct qbd_chunk *chunk)
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_pool *pool = layer->pool;
 	int err = 0;
-	u32 fill, row;
+	u32 fill, row, times;
 
 	/* A leg without a slot at a time: each round finds one more. */
 	for (;;) {
+		times = READ_ONCE(pool->kept_times);
 		fill = begin(chunk, &err);
 		if (!fill || err)
 			return err;
@@ -242,7 +249,7 @@ static int resync_chunk(struct qbd_chunk *chunk)
 				return err;
 			limit_rate(pool, bytes);
 		}
-		err = finish(chunk, fill);
+		err = finish(chunk, fill, times);
 		if (err)
 			return err;
 	}

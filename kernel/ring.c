@@ -30,6 +30,14 @@
  * also its blocks, which the next activation writes behind the log. The bounds
  * max_named, max_ranges and max_pending make these fit.
  *
+ * Stalled. A batch that fails on a member which has to stay in (rule 4) is not
+ * given up: it is sent again, the same blocks with the same LSNs, when kept.c finds
+ * that the member answers. Until then nothing is appended, and whoever waits for a
+ * record gets an error, though the record may yet become durable. So he who let go
+ * of his locks with a record under way must see to it that nothing is begun that the
+ * record would be wrong for: no write begins in a chunk whose last chunk record is
+ * not in effect (qbd_chunk_quiet()).
+ *
  * Models: tests/model/flush.pml, members.pml.
  */
 #include <linux/slab.h>
@@ -156,9 +164,9 @@ static bool ring_wait_open(struct qbd_ring *ring)
 
 	spin_unlock(&ring->lock);
 	wait_event(ring->wait, (!READ_ONCE(ring->paused) && batch_begun(ring, full)) ||
-		   READ_ONCE(ring->error));
+		   qbd_ring_down(ring));
 	spin_lock(&ring->lock);
-	return !ring->error;
+	return !qbd_ring_down(ring);
 }
 
 /**
@@ -170,7 +178,8 @@ static bool ring_wait_open(struct qbd_ring *ring)
  *
  * As qbd_ring_append(); room for it was promised.
  *
- * Return: the LSN of its last piece.
+ * Return: the LSN of its last piece; U64_MAX when the ring cannot be written now.
+ * Then a part of the block may be in the log, which replay passes over.
  */
 u64 qbd_ring_append_block(struct qbd_pool *pool, struct qbd_record *r,
 			  struct page *const *pages, u32 bytes)
@@ -181,7 +190,7 @@ u64 qbd_ring_append_block(struct qbd_pool *pool, struct qbd_record *r,
 
 	spin_lock(&ring->lock);
 	for (at = 0; at < bytes; at += r->bytes) {
-		while (ring->paused ||
+		while (ring->paused || qbd_ring_down(ring) ||
 		       !batch_piece(ring->open, r, pages, bytes, at, ring->next_lsn)) {
 			/* What is there has to go, so that there is room again. */
 			queue_work(pool->ring_wq, &ring->work);
@@ -205,7 +214,8 @@ u64 qbd_ring_append_block(struct qbd_pool *pool, struct qbd_record *r,
  * It is neither durable nor in effect when this returns; see qbd_ring_wait().
  * May sleep until the batch in flight is durable, but not for room in the ring.
  *
- * Return: its LSN; on a failed ring one that qbd_ring_wait() fails for.
+ * Return: its LSN; U64_MAX, for which qbd_ring_wait() fails, when the ring cannot be
+ * written now.
  */
 u64 qbd_ring_append(struct qbd_pool *pool, struct qbd_record *record)
 {
@@ -215,7 +225,7 @@ u64 qbd_ring_append(struct qbd_pool *pool, struct qbd_record *record)
 	u64 lsn;
 
 	spin_lock(&ring->lock);
-	while (ring->paused ||
+	while (ring->paused || qbd_ring_down(ring) ||
 	       !(room = batch_room(ring->open, size, ring->next_lsn))) {
 		if (!ring_wait_open(ring)) {
 			spin_unlock(&ring->lock);
@@ -236,14 +246,19 @@ u64 qbd_ring_append(struct qbd_pool *pool, struct qbd_record *record)
  * @pool: the pool
  * @lsn: LSN of the record
  *
- * Return: 0, or the error with which the ring failed.
+ * Return: 0, or why the ring cannot be written; what was appended may become durable
+ * later, unless @lsn is U64_MAX.
  */
 int qbd_ring_wait(struct qbd_pool *pool, u64 lsn)
 {
 	struct qbd_ring *ring = &pool->ring;
 
-	wait_event(ring->wait, READ_ONCE(ring->durable_lsn) >= lsn || READ_ONCE(ring->error));
-	return READ_ONCE(ring->durable_lsn) >= lsn && lsn != U64_MAX ? 0 : ring->error;
+	if (lsn != U64_MAX)
+		wait_event(ring->wait, READ_ONCE(ring->durable_lsn) >= lsn ||
+			   qbd_ring_down(ring));
+	if (lsn != U64_MAX && READ_ONCE(ring->durable_lsn) >= lsn)
+		return 0;
+	return READ_ONCE(ring->error) ?: -EIO;
 }
 
 /**
@@ -359,23 +374,27 @@ void qbd_ring_unpromise(struct qbd_pool *pool, u32 blocks)
  * record, a stamp and its ranges without waiting for room again. Sets a
  * checkpoint going when half of the room is used.
  *
- * Return: 0, or the error with which the ring failed.
+ * Return: 0; the error with which the ring failed; -EIO when it cannot be written
+ * now, or there is no room and nothing can be flushed, which would make some.
  */
 int qbd_ring_admit(struct qbd_pool *pool)
 {
 	struct qbd_ring *ring = &pool->ring;
 
-	while (!READ_ONCE(ring->error)) {
+	while (!qbd_ring_down(ring)) {
 		unsigned int fill = ring_fill(pool);
 
 		if (fill >= QBD_DESTAGE_FROM)
 			qbd_ring_relieve(pool);
+		if (fill >= 100 && READ_ONCE(pool->flush_error))
+			return -EIO;
 		/* Not for ever: what was relieved may be taken by others. */
 		if (fill < 100 || wait_event_timeout(ring->wait, ring_fill(pool) < 100 ||
-						     READ_ONCE(ring->error), HZ))
+						     READ_ONCE(pool->flush_error) ||
+						     qbd_ring_down(ring), HZ))
 			break;
 	}
-	return READ_ONCE(ring->error);
+	return READ_ONCE(ring->error) ?: READ_ONCE(ring->stalled) ? -EIO : 0;
 }
 
 /**
@@ -459,6 +478,8 @@ bool qbd_ring_stop(struct qbd_pool *pool, int error)
 	if (first)
 		WRITE_ONCE(pool->mode, QBD_FAILED);
 	wake_up_all(&ring->wait);
+	wake_up_all(&pool->member_wait);
+	qbd_kept_soon(pool);
 	return first;
 }
 
@@ -533,20 +554,19 @@ u64 qbd_batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first, u6
 
 /*
  * A batch is durable when every ring member that is in has it. One that failed
- * is out before the batch counts; one that must stay (rule 4) fails the ring.
+ * is out before the batch counts. Return: -EAGAIN when one must stay (rule 4), or an
+ * epoch was begun and is not complete: it has to be sent again.
  */
 static int batch_write(struct qbd_pool *pool, struct qbd_batch *batch, u64 first)
 {
-	u64 which = READ_ONCE(pool->members.ring_members) & READ_ONCE(pool->in);
-	u64 failed;
+	u64 which, failed;
 
-	if (!which)
-		return -EIO;
 	down_read(&pool->epoch_sem);
-	failed = qbd_batch_send(pool, batch, first, which);
+	which = READ_ONCE(pool->members.ring_members) & READ_ONCE(pool->in);
+	failed = which && !pool->half_epoch ? qbd_batch_send(pool, batch, first, which) : ~0ull;
 	up_read(&pool->epoch_sem);
-	if (failed && qbd_member_wait_epoch(pool, failed))
-		return -EIO;
+	if (failed == ~0ull || (failed && qbd_member_wait_epoch(pool, failed)))
+		return -EAGAIN;
 	return 0;
 }
 
@@ -580,15 +600,19 @@ static void ring_work(struct work_struct *work)
 		int err = 0;
 
 		spin_lock(&ring->lock);
-		batch = ring->open;
-		if (!batch->nr_blocks || ring->error) {
+		if (!ring->sending && ring->open->nr_blocks) {
+			ring->sending = ring->open;
+			ring->open = &ring->batch[ring->sending == &ring->batch[0]];
+			ring->sending_tail = ring->tail;
+			ring->next_block += ring->sending->nr_blocks;
+		}
+		batch = ring->sending;
+		if (!batch || ring->error) {
 			spin_unlock(&ring->lock);
 			break;
 		}
-		ring->open = batch == &ring->batch[0] ? &ring->batch[1] : &ring->batch[0];
-		first = ring->next_block;
-		tail = ring->tail;
-		ring->next_block += batch->nr_blocks;
+		first = ring->next_block - batch->nr_blocks;
+		tail = ring->sending_tail;
 		spin_unlock(&ring->lock);
 		wake_up_all(&ring->wait);
 
@@ -600,6 +624,16 @@ static void ring_work(struct work_struct *work)
 		if (!err) {
 			qbd_batch_seal(pool, batch, pool->members.ring_generation, first, tail);
 			err = batch_write(pool, batch, first);
+		}
+		if (err == -EAGAIN) {
+			if (!ring->stalled)
+				DMERR("%s: the ring cannot be written now",
+				      pool->members.pool_name);
+			WRITE_ONCE(ring->stalled, true);
+			wake_up_all(&ring->wait);
+			wake_up_all(&pool->member_wait);
+			qbd_kept_soon(pool);
+			break;
 		}
 		for (i = 0; i < batch->nr_blocks && !err; i++)
 			err = apply_block(pool, batch->heads + i,
@@ -613,6 +647,10 @@ static void ring_work(struct work_struct *work)
 		ring->durable_block = first + batch->nr_blocks;
 		WRITE_ONCE(ring->durable_lsn, batch->last_lsn);
 		batch->nr_blocks = 0;
+		ring->sending = NULL;
+		if (ring->stalled)
+			DMINFO("%s: the ring can be written again", pool->members.pool_name);
+		WRITE_ONCE(ring->stalled, false);
 		spin_unlock(&ring->lock);
 		wake_up_all(&ring->wait);
 	}
@@ -648,6 +686,21 @@ int qbd_ring_init(struct qbd_pool *pool)
 }
 
 /**
+ * qbd_ring_retry - send what is stalled once more. Sleeps.
+ * @pool: the pool
+ *
+ * Return: whether the ring can be written.
+ */
+bool qbd_ring_retry(struct qbd_pool *pool)
+{
+	if (READ_ONCE(pool->ring.stalled)) {
+		queue_work(pool->ring_wq, &pool->ring.work);
+		flush_work(&pool->ring.work);
+	}
+	return !qbd_ring_down(&pool->ring);
+}
+
+/**
  * qbd_ring_start - where new records go
  * @pool: the pool
  * @lsn: the next one
@@ -671,22 +724,23 @@ void qbd_ring_start(struct qbd_pool *pool, u64 lsn, u64 block)
  * qbd_ring_pause - let no record in, and wait until all that are in are durable
  * @pool: the pool
  *
- * Whoever appends waits until qbd_ring_resume(). Sleeps. Return: 0 or the error
- * with which the ring failed; then it is not paused.
+ * Whoever appends waits until qbd_ring_resume(). Sleeps. Return: 0, or why the ring
+ * cannot be written; then it is not paused.
  */
 int qbd_ring_pause(struct qbd_pool *pool)
 {
 	struct qbd_ring *ring = &pool->ring;
 	u64 last;
+	int err;
 
 	spin_lock(&ring->lock);
 	ring->paused = true;
 	last = ring->next_lsn - 1;
 	spin_unlock(&ring->lock);
-	if (!qbd_ring_wait(pool, last))
-		return 0;
-	qbd_ring_resume(pool);
-	return ring->error;
+	err = qbd_ring_wait(pool, last);
+	if (err)
+		qbd_ring_resume(pool);
+	return err;
 }
 
 void qbd_ring_resume(struct qbd_pool *pool)

@@ -413,7 +413,7 @@ static void rows_fetch(struct qbd_rows *rows, u32 row, u32 nr, u32 legs)
 	bool replicas = rows->nr_legs == 1;
 	u32 r, l;
 
-	qbd_rows_io(rows, REQ_OP_READ, rows->want, legs);
+	rows->unread |= qbd_rows_io(rows, REQ_OP_READ, rows->want, legs);
 	for (r = row; r < row + nr; r++) {
 		for (l = 0; rows->want[r] >> l; l++) {
 			u32 page_leg = replicas ? 0 : l;

@@ -305,6 +305,7 @@ void qbd_slots_write(struct qbd_backend *b, bool all, struct qbd_pages *out)
 		spin_lock(&pool->map_lock);
 		spin_lock(&pool->slot_lock);
 		__clear_bit(page, b->slot_dirty);
+		b->slot_pages[page].round = pool->page_round;
 		id.lsn = b->slot_pages[page].lsn;
 		id.seq = ++b->slot_pages[page].seq;
 		spin_unlock(&pool->slot_lock);
@@ -312,6 +313,28 @@ void qbd_slots_write(struct qbd_backend *b, bool all, struct qbd_pages *out)
 		spin_unlock(&pool->map_lock);
 		qbd_pages_write(out, b, b->geometry.slot_start, raw, &id);
 	}
+}
+
+/**
+ * qbd_slots_unwrite - pages that were written in a round of writes may not be there
+ * @b: the backend
+ * @round: the round
+ *
+ * The next one goes to the same place. Context: checkpoint_mutex.
+ */
+void qbd_slots_unwrite(struct qbd_backend *b, u32 round)
+{
+	u32 page;
+
+	spin_lock(&b->pool->slot_lock);
+	for (page = 0; page < slot_pages(b); page++) {
+		if (b->slot_pages[page].round != round)
+			continue;
+		b->slot_pages[page].round = 0;
+		b->slot_pages[page].seq--;
+		__set_bit(page, b->slot_dirty);
+	}
+	spin_unlock(&b->pool->slot_lock);
 }
 
 /**

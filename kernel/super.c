@@ -17,13 +17,15 @@
  * @pool: the pool
  * @members: the pool's part; the rest is each backend's own
  * @which: bitmap of backends, all of which are open
+ * @flags: QBD_PROBE, or 0
  *
  * Sleeps. Context: member_lock. Buffers were allocated when the backends were
  * opened, for this happens when memory may be short.
  *
  * Return: bitmap of the backends on which it is not, or maybe not, durable.
  */
-u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members, u64 which)
+u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members, u64 which,
+		    blk_opf_t flags)
 {
 	struct qbd_super *super = pool->super;
 	struct qbd_wait wait;
@@ -41,8 +43,8 @@ u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members,
 		super->seq = ++b->super_seq;
 		super->geometry = b->geometry;
 		qbd_super_encode(super, b->super_buffer);
-		qbd_backend_submit(b, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA | REQ_SYNC | REQ_META,
-				   (super->seq & 1) * QBD_SUPER_SIZE, b->super_buffer,
+		qbd_backend_submit(b, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA | REQ_SYNC | REQ_META |
+				   flags, (super->seq & 1) * QBD_SUPER_SIZE, b->super_buffer,
 				   QBD_SUPER_SIZE, &wait);
 	}
 	return qbd_wait_for(&wait);

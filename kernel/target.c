@@ -81,11 +81,10 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 		return parse_deadline(value, features) ? 0 : -EINVAL;
 	}
 	*error = "on_loss is neither error nor queue";
-	if (!strcasecmp(value, "error"))
-		return 0;
-	if (!strcasecmp(value, "queue"))
-		*error = "on_loss queue is not supported yet";
-	return -EINVAL;
+	if (strcasecmp(value, "error") && strcasecmp(value, "queue"))
+		return -EINVAL;
+	features->on_loss_queue = !strcasecmp(value, "queue");
+	return 0;
 }
 
 /* What never changes in a pool. */
@@ -208,6 +207,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	if (!pool)
 		return table_error(ti, "Out of memory", -ENOMEM);
 	pool->features = features;
+	pool->on_loss_queue = features.on_loss_queue;
 	if (!features.read_only && !qbd_table_writable(ti->table)) {
 		ti->error = "A pool needs a writable table";
 		err = -EROFS;
@@ -278,7 +278,7 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 		}
 		nr = f->allow_degraded + f->read_only + f->standby + f->take_over +
 		     2 * !!f->force_history +
-		     2 * (f->cache_mb != QBD_CACHE_MB);
+		     2 * (f->cache_mb != QBD_CACHE_MB) + 2 * READ_ONCE(pool->on_loss_queue);
 		for (i = 0; i < QBD_MAX_BACKENDS; i++)
 			nr += 2 * (f->deadline_ms[i] != QBD_DEADLINE_DEFAULT);
 		if (nr)
@@ -298,6 +298,8 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 		for (i = 0; i < QBD_MAX_BACKENDS; i++)
 			if (f->deadline_ms[i] != QBD_DEADLINE_DEFAULT)
 				DMEMIT(" deadline %u:%u", i, f->deadline_ms[i]);
+		if (READ_ONCE(pool->on_loss_queue))
+			DMEMIT(" on_loss queue");
 		break;
 	case STATUSTYPE_IMA:
 		*result = 0;
@@ -344,10 +346,19 @@ static struct target_type pool_target = {
 
 /* qbd */
 
-/* A volume's device. */
+/**
+ * struct volume_target - a volume's device
+ * @volume: NULL while the pool is in standby
+ * @list: in pool->targets, then
+ * @lock: of volume, held, ended, suspended
+ * @held: I/O that waits until it is not
+ * @ended: it will not be
+ * @suspended: nothing is to be held
+ * @parks: what waits for backends; see parked.c
+ */
 struct volume_target {
 	struct qbd_pool *pool;
-	struct qbd_volume *volume;	/* NULL while the pool is in standby */
+	struct qbd_volume *volume;
 	struct dm_target *ti;
 	struct dm_dev *pool_dev;
 	bool read_only;
@@ -355,11 +366,12 @@ struct volume_target {
 	u32 row_bytes;
 	char name[QBD_NAME_SIZE];
 
-	struct list_head list;		/* in pool->targets, while it is */
-	spinlock_t lock;		/* volume, held, ended, suspended */
-	struct bio_list held;		/* I/O that waits until it is not */
-	bool ended;			/* it failed instead */
-	bool suspended;			/* nothing is to be held */
+	struct list_head list;
+	spinlock_t lock;
+	struct bio_list held;
+	bool ended;
+	bool suspended;
+	struct qbd_target parks;
 };
 
 /* What the device has to look like; nothing of it changes in a volume's life. */
@@ -484,6 +496,7 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	if (err)
 		goto put_pool;
+	t->parks.pool = t->pool;
 	ti->num_flush_bios = 1;
 	ti->flush_supported = true;
 	ti->num_discard_bios = 1;
@@ -525,27 +538,15 @@ static int volume_io(struct volume_target *t, struct bio *bio)
 		return DM_MAPIO_KILL;
 	if (unlikely(READ_ONCE(t->pool->stopping)))
 		return DM_MAPIO_KILL;
+	io->target = &t->parks;
 	io->volume = t->volume;
+	io->doubted = 0;
 	io->iter = bio->bi_iter;
 	io->iter.bi_sector = dm_target_offset(t->ti, bio->bi_iter.bi_sector);
 	if (op_is_write(bio_op(bio)) && bio->bi_iter.bi_size &&
 	    (t->read_only || READ_ONCE(t->pool->mode) == QBD_RO))
 		return DM_MAPIO_KILL;
-	switch (bio_op(bio)) {
-	case REQ_OP_READ:
-		return qbd_read_map(io);
-	case REQ_OP_DISCARD:
-	case REQ_OP_WRITE_ZEROES:
-		return qbd_discard_map(io);
-	case REQ_OP_WRITE:
-	case REQ_OP_FLUSH:
-		if (bio->bi_iter.bi_size)
-			return qbd_write_map(io);
-		qbd_flush_bio(t->pool, bio);
-		return DM_MAPIO_SUBMITTED;
-	default:
-		return DM_MAPIO_KILL;
-	}
+	return qbd_io_start(io);
 }
 
 /* Of a pool in standby. Or it is so no more: then false. */
@@ -634,6 +635,7 @@ static void volume_presuspend(struct dm_target *ti)
 	bio_list_init(&t->held);
 	spin_unlock_irq(&t->lock);
 	end_held(&held, dm_noflush_suspending(ti) ? BLK_STS_DM_REQUEUE : BLK_STS_IOERR);
+	qbd_parked_leave(&t->parks, dm_noflush_suspending(ti) ? QBD_REQUEUE : QBD_FAILS);
 }
 
 static void volume_resume(struct dm_target *ti)
@@ -643,6 +645,7 @@ static void volume_resume(struct dm_target *ti)
 	spin_lock_irq(&t->lock);
 	t->suspended = false;
 	spin_unlock_irq(&t->lock);
+	qbd_parked_leave(&t->parks, QBD_STAYS);
 }
 
 static void volume_status(struct dm_target *ti, status_type_t type, unsigned int flags,

@@ -114,8 +114,8 @@ static u32 rows_units(const struct qbd_rows *rows, bool last)
 static void write_end(struct qbd_rows *rows, blk_status_t status)
 {
 	struct qbd_chunk *chunk = rows->chunk;
-	struct bio *bio = rows->io ? qbd_io_bio(rows->io) : NULL;
 	struct qbd_waiter *waiter = rows->waiter;
+	struct qbd_io *io = rows->io;
 	unsigned long flags;
 
 	if (rows->ranged) {
@@ -127,10 +127,8 @@ static void write_end(struct qbd_rows *rows, blk_status_t status)
 	qbd_chunk_unlock(chunk, &rows->lock);
 	qbd_rows_free(rows);
 	qbd_chunk_put(chunk);
-	if (bio) {
-		bio->bi_status = status;
-		bio_endio(bio);
-	}
+	if (io)
+		qbd_io_end(io, blk_status_to_errno(status));
 	if (waiter) {
 		waiter->status = status;
 		complete(&waiter->done);
@@ -170,7 +168,7 @@ static int write_records(struct qbd_rows *rows)
 		       (rows->write[(run + 1) / rows->nr_legs - rows->first] &
 			BIT((run + 1) % rows->nr_legs)))
 			run++;
-		lsn = qbd_csum_append_units(rows->chunk, unit, run);
+		lsn = max(lsn, qbd_csum_append_units(rows->chunk, unit, run));
 	}
 	return qbd_ring_wait(rows->chunk->layer->pool, lsn);
 }
@@ -199,10 +197,11 @@ static void write_settle(struct work_struct *work)
 	if (err) {
 		/*
 		 * What the legs hold is unknown: settle it now, as after a crash,
-		 * before anyone reads. Where even that fails reads will say so. In
+		 * before anyone reads; or, if that cannot be now, before it is used. In
 		 * the memory of the rows: who holds some must not wait for more.
 		 */
-		qbd_reconcile_rows(rows, false);
+		if (qbd_reconcile_rows(rows, false) && rows->ranged)
+			qbd_kept_torn(chunk, rows->first, rows->first + rows->nr - 1);
 		write_end(rows, BLK_STS_IOERR);
 		return;
 	}
@@ -298,7 +297,7 @@ static bool write_fast(struct qbd_io *io)
 		return false;
 	}
 	spin_lock_irqsave(&chunk->lock, flags);
-	ready = !chunk->dead && qbd_chunk_settled(chunk) &&
+	ready = !chunk->dead && qbd_chunk_settled(chunk) && qbd_chunk_quiet(chunk) &&
 		qbd_csum_loaded(chunk, rows_units(rows, false), rows_units(rows, true)) &&
 		hweight32(qbd_chunk_current(chunk)) >= layer->policy.k &&
 		qbd_journal_straight(chunk, p.first_row, p.last_row) &&
@@ -441,6 +440,8 @@ static void write_abandon(struct qbd_rows *rows)
 {
 	struct qbd_chunk *chunk = rows->chunk;
 
+	if (rows->io)
+		rows->io->unread |= rows->unread;
 	qbd_chunk_unlock(chunk, &rows->lock);
 	qbd_rows_free(rows);
 	qbd_chunk_put(chunk);
@@ -462,6 +463,7 @@ static int write_start(struct qbd_rows *rows, struct bio *bio, struct bvec_iter 
 		goto end_ranges;
 	if (rows->ranged)
 		qbd_csum_reserve(chunk, first, last);
+	qbd_kept_settle(rows);
 	qbd_rows_csums(rows);
 	err = write_fill(rows, bio, iter, p);
 	if (err)
@@ -581,10 +583,8 @@ static void write_work(struct work_struct *work)
 	struct bio *bio = qbd_io_bio(io);
 	int err = write_rows(io->volume->top, io, NULL, bio, io->iter, bio->bi_opf & REQ_FUA);
 
-	if (err) {
-		bio->bi_status = errno_to_blk_status(err);
-		bio_endio(bio);
-	}
+	if (err)
+		qbd_io_end(io, err);
 }
 
 /**

@@ -29,7 +29,10 @@
  *			[block_size=<bytes>] [tag=<tag>]
  *	remove_volume <name>
  *	fail <index>			take a backend out
- *	readd <index> <dev>		let the same backend (its UUID) in again
+ *	readd <index> <dev>		let the same backend (its UUID) in again; or, if it
+ *					fails and had to stay in, this is its device now
+ *	on_loss error|queue		what I/O does when too few legs are left; what
+ *					waits fails with "error"
  *	replace <index> <dev>		put an empty device in its place
  *	deadline <index> <ms>		how long a backend has to answer; 0: for ever
  *	resync start|stop
@@ -64,9 +67,12 @@
  *	<blocks repaired> <blocks lost>
  *	journal <off|on|full> <rows in it> <rows destaged>
  *	lease <none|claim|owns|lost|released> <milliseconds>
+ *	on_loss <error|queue> <backends that fail and stay in, a bitmap, hexadecimal>
+ *	<requests that wait>
  *
  *	health: a character a backend index: A in and whole, a in with legs not in
- *	sync, S out with its device there, D out, - no such backend
+ *	sync, K in and failing (it has to stay: a chunk or the ring needs it), S out
+ *	with its device there, D out, - no such backend
  *
  * Status (INFO) of qbd
  *
@@ -81,6 +87,7 @@
 
 #define QBD_HEALTH_WHOLE	'A'
 #define QBD_HEALTH_RESYNC	'a'
+#define QBD_HEALTH_KEPT		'K'
 #define QBD_HEALTH_SUSPECT	'S'
 #define QBD_HEALTH_OUT		'D'
 #define QBD_HEALTH_NONE		'-'

@@ -459,6 +459,9 @@ messages_for_volumes() {
 	message_refused 'neither start, stop nor rate' 'resync rate 4294967296'
 	message_refused 'neither start nor stop' scrub
 	message_refused 'neither start nor stop' 'scrub rate 1'
+	message_refused 'neither error nor queue' on_loss
+	message_refused 'neither error nor queue' 'on_loss panic'
+	message_refused 'neither error nor queue' 'on_loss queue now'
 	assert_eq "$(dmsetup message tank 0 volumes)" '1 vol live 65536 replicas=2 4096 -' volumes
 	assert_unchanged
 }

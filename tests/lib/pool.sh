@@ -89,6 +89,8 @@ pool_status() {
 	journal) column=26;;
 	journal_rows) column=27;;
 	destaged) column=28;;
+	kept) column=34;;
+	waiting) column=35;;
 	*) fail "no field $1 in the status line";;
 	esac
 	local line fields

@@ -225,6 +225,8 @@ bool pool_try_status(struct pool_status *s)
 		      " %*s scrub %15s %llu/%llu %llu %llu %llu", s->mode, s->health,
 		      s->tag, &s->degraded, s->resync, &s->resync_done, &s->resync_todo, s->scrub,
 		      &s->scrub_done, &s->scrub_todo, &s->bad, &s->repaired, &s->lost) == 13;
+	params = params ? strstr(params, " on_loss ") : NULL;
+	good = good && params && sscanf(params, " on_loss %*s %llx", &s->kept) == 1;
 	dm_task_destroy(t);
 	return good;
 }

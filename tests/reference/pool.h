@@ -25,6 +25,7 @@ struct pool_status {
 	unsigned long long bad;
 	unsigned long long repaired;
 	unsigned long long lost;
+	unsigned long long kept; /* backends that fail and have to stay in */
 };
 
 /* Make the legs over @disks, empty. */

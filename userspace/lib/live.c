@@ -335,6 +335,14 @@ int live_verify(const struct live_pool *pool, struct verify *verify)
 }
 
 /**
+ * live_kept - is a backend in, failing, and has to stay
+ */
+bool live_kept(const struct live_status *status, unsigned int index)
+{
+	return index < strlen(status->health) && status->health[index] == QBD_HEALTH_KEPT;
+}
+
+/**
  * live_healthy - are all members in and whole, and the pool working
  */
 bool live_healthy(const struct live_status *status)

@@ -79,5 +79,6 @@ bool live_parse_backend(const char *line, struct live_backend *backend);
 bool live_parse_volume(const char *line, struct live_volume *volume);
 bool live_parse_verify(const char *line, struct verify_volume *volume);
 bool live_healthy(const struct live_status *status);
+bool live_kept(const struct live_status *status, unsigned int index);
 
 #endif

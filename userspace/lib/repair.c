@@ -50,8 +50,9 @@ int repair_readmit(const struct live_pool *pool, struct repair *repair)
 	for (i = 0; !err && i < nr; i++) {
 		const struct live_backend *b = &backends[i];
 		const struct qbd_found *found;
+		bool kept = live_kept(&pool->status, b->index);
 
-		if (b->in && !b->suspect)
+		if (b->in && !b->suspect && !kept)
 			continue;
 		if (!scanned) {
 			scan_system(&scan);
@@ -62,6 +63,9 @@ int repair_readmit(const struct live_pool *pool, struct repair *repair)
 			repair->out++;
 			continue;
 		}
+		/* The kernel tries it by itself. */
+		if (kept && found->rdev == b->rdev)
+			continue;
 		one = live_message(pool, NULL, "readd %u %u:%u", b->index, major(found->rdev),
 				   minor(found->rdev));
 		if (one) {

@@ -155,7 +155,9 @@ static int run_readd(int argc, char **argv)
 	if (!ret)
 		ret = find_backend(&pool, argv[optind + 1], &backend);
 	if (!ret)
-		ret = check_out(&pool, &backend, "is in already");
+		ret = live_kept(&pool.status, backend.index)
+			      ? QBD_FINE
+			      : check_out(&pool, &backend, "is in already");
 	return ret ? ret : send(&pool, &backend, "readd", &rdev);
 }
 

@@ -22,6 +22,8 @@ static const char *backend_state(const struct live_status *s, const struct live_
 		return "in";
 	case QBD_HEALTH_RESYNC:
 		return "in, not whole";
+	case QBD_HEALTH_KEPT:
+		return "in, fails";
 	case QBD_HEALTH_SUSPECT:
 		return "out, device is there";
 	default:

@@ -1,0 +1,406 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Backends that fail together and hold last current legs, or the last ring, stay in. I/O that needs them
+# waits (on_loss queue) or fails (error), and all goes on when they return: nobody went out, no restart.
+# Lanes: uml-fast uml-debug
+# Timeout: 300
+# shellcheck source=../lib/test.sh
+. "$(dirname "$0")/../lib/test.sh"
+# shellcheck source=../lib/pool.sh
+. "$ROOT/tests/lib/pool.sh"
+
+# Legs fail together, with what is in flight there.
+fail_legs() { # INDEX...
+	local i
+	for i; do
+		dmsetup load "leg$i" --table "0 $sectors error"
+	done
+	for i; do
+		dmsetup suspend --nolockfs --noflush "leg$i"
+	done
+	for i; do
+		dmsetup resume "leg$i"
+	done
+}
+
+heal_legs() { # INDEX...
+	local i
+	for i; do
+		dmsetup load "leg$i" --table "0 $sectors linear ${disks[i]} 0"
+	done
+	for i; do
+		dmsetup suspend --nolockfs --noflush "leg$i"
+	done
+	for i; do
+		dmsetup resume "leg$i"
+	done
+}
+
+# leg_pool COUNT MIB error|queue [OPTION...]: a pool p on devices that fail_legs knows.
+leg_pool() {
+	local count=$1 mib=$2 on_loss=$3 i
+	shift 3
+	discard_all
+	devs=() disks=() all=()
+	sectors=$((mib << 11))
+	for ((i = 0; i < count; i++)); do
+		loop_disk "d$i" "$mib"
+		disks+=("$REPLY")
+		dmsetup create "leg$i" --table "0 $sectors linear $REPLY 0"
+		devs+=("/dev/mapper/leg$i")
+		all+=("$i")
+	done
+	qbd pool create p "${devs[@]}" "$@"
+	qbd pool start p --on-loss "$on_loss"
+}
+
+waiting() { # COUNT: at least so many requests wait
+	[ "$(pool_status waiting)" -ge "$1" ]
+}
+
+kept_is() { # MASK
+	[ "$(pool_status kept)" = "$1" ]
+}
+
+# nothing_failing: all is as before the outage.
+nothing_failing() {
+	kept_is 0 && [ "$(pool_status waiting)" = 0 ] && sync_volume
+}
+
+sync_volume() {
+	dd if=/dev/zero of="$v" count=0 conv=fsync,notrunc status=none
+}
+
+write_block() { # FILE BLOCK: of 4 KiB, not flushed
+	dd if="$1" of="$v" bs=4096 count=1 seek="$2" oflag=direct conv=notrunc status=none
+}
+
+# --- waits ----------------------------------------------------------------------------------------
+
+# Reads, writes, flushes and discards, verified by who made them.
+whole_outage_queue() { # POLICY DISKS [OPTION...]
+	local load trim
+	leg_pool "$2" 64 queue --extent-size 1M "${@:3}"
+	volume "$1" 48M
+	random_file "$WORK/data" 8
+	put "$WORK/data"
+	log_mark
+	fio --name=load --filename="$v" --direct=1 --ioengine=libaio --iodepth=8 --rw=randwrite \
+		--bsrange=4k-64k --bs_unaligned=0 --offset=16M --size=8M --loops=3 --verify=crc32c \
+		--do_verify=1 --verify_fatal=1 --fsync=16 --output="$WORK/fio.out" &
+	load=$!
+	sleep 0.2
+	fail_legs "${all[@]}"
+	dd if="$v" of="$WORK/read" bs=1M count=8 iflag=direct status=none &
+	blkdiscard -o $((30 << 20)) -l $((4 << 20)) "$v" &
+	trim=$!
+	wait_until 20 waiting 2
+	kill -0 $load
+	heal_legs "${all[@]}"
+	wait $trim
+	wait $load || { cat "$WORK/fio.out"; fail "fio saw errors"; }
+	wait
+	cmp "$WORK/read" "$WORK/data"
+	wait_until 20 nothing_failing
+	assert_no_log 'is out, epoch'
+	[[ $(pool_status health) =~ ^A+$ ]] || fail "health is $(pool_status health)"
+	same "$WORK/data"
+	scrub_finds 0
+	assert_eq "$(csum_errors)" 0 "checksum errors"
+	assert_eq "$(pool_status lost)" 0 "lost blocks"
+}
+
+# What waits is bounded by nobody, and holds no worker: more than any queue has.
+many_wait() {
+	local threads
+	leg_pool 2 64 queue --extent-size 1M
+	volume replicas=2 48M
+	random_file "$WORK/data" 8
+	put "$WORK/data"
+	fail_legs 0 1
+	fio --name=load --filename="$v" --direct=1 --ioengine=libaio --iodepth=2048 --rw=randwrite --bs=4k \
+		--size=16M --offset=16M --verify=crc32c --do_verify=1 --verify_fatal=1 \
+		--output="$WORK/fio.out" &
+	wait_until 30 waiting 1000
+	threads=$(ps -e -o stat,comm | grep -c '^D.*kworker.*qbd' || :)
+	assert_le "$threads" 4 "workers that are blocked"
+	heal_legs 0 1
+	wait $! || { cat "$WORK/fio.out"; fail "fio saw errors"; }
+	wait_until 20 nothing_failing
+	same "$WORK/data"
+}
+
+# The table says what is set; a message changes it, and who waits is told.
+switched_while_waiting() {
+	local writer status=0
+	leg_pool 2 48 error --extent-size 1M
+	volume replicas=2 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	! dmsetup table p | grep -q on_loss || fail "the table names what is the default"
+	assert_fails 'failed' message on_loss
+	assert_fails 'failed' message on_loss panic
+	message on_loss queue
+	dmsetup table p | grep -q ' 2 on_loss queue$' || fail "table: $(dmsetup table p)"
+	fail_legs 0 1
+	write_block "$WORK/data" 10 &
+	writer=$!
+	wait_until 20 waiting 1
+	message on_loss error
+	wait $writer || status=$?
+	assert_eq $status 1 "status of the writer"
+	! write_block "$WORK/data" 11 2>/dev/null || fail "written to nowhere"
+	heal_legs 0 1
+	wait_until 20 nothing_failing
+	write_block "$WORK/data" 0
+	sync_volume
+	same "$WORK/data"
+}
+
+# --- suspend, remove, stop ------------------------------------------------------------------------
+
+noflush_suspend_requeues() {
+	local writer
+	leg_pool 2 48 queue --extent-size 1M
+	volume replicas=2 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	fail_legs 0 1
+	write_block "$WORK/data" 0 &
+	writer=$!
+	wait_until 20 waiting 1
+	dmsetup suspend --noflush --nolockfs p-v
+	assert_eq "$(pool_status waiting)" 0 "requests that wait in the pool"
+	kill -0 $writer
+	dmsetup resume p-v
+	wait_until 20 waiting 1
+	dmsetup suspend --noflush --nolockfs p-v
+	heal_legs 0 1
+	wait_until 20 kept_is 0
+	dmsetup resume p-v
+	wait $writer
+	wait_until 20 nothing_failing
+	same "$WORK/data"
+}
+
+other_suspend_fails() {
+	local writer status=0
+	leg_pool 2 48 queue --extent-size 1M
+	volume replicas=2 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	fail_legs 0 1
+	write_block "$WORK/data" 0 2>/dev/null &
+	writer=$!
+	wait_until 20 waiting 1
+	dmsetup suspend p-v
+	wait $writer || status=$?
+	assert_eq $status 1 "status of the writer"
+	dmsetup resume p-v
+	heal_legs 0 1
+	wait_until 20 nothing_failing
+	same "$WORK/data"
+}
+
+removed_and_stopped_while_waiting() {
+	local writer status=0
+	leg_pool 2 48 queue --extent-size 1M
+	volume replicas=2 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	sync_volume
+	fail_legs 0 1
+	write_block "$WORK/data" 20 2>/dev/null &
+	writer=$!
+	wait_until 20 waiting 1
+	dmsetup remove --force p-v 2>/dev/null || :
+	wait $writer || status=$?
+	assert_eq $status 1 "status of the writer"
+	dmsetup remove --retry p-v 2>/dev/null || :
+	dmsetup remove --retry p
+	heal_legs 0 1
+	qbd pool start p
+	same "$WORK/data"
+}
+
+# --- error ----------------------------------------------------------------------------------------
+
+errors_until_return() { # POLICY DISKS [OPTION...]
+	local status=0
+	leg_pool "$2" 64 error --extent-size 1M "${@:3}"
+	volume "$1" 48M
+	random_file "$WORK/data" 8
+	put "$WORK/data"
+	log_mark
+	# It is cut in the middle: rows of any mixture.
+	fio --name=load --filename="$v" --direct=1 --ioengine=libaio --iodepth=16 --rw=randwrite \
+		--bsrange=4k-64k --bs_unaligned=0 --offset=16M --size=4M --time_based --runtime=60 \
+		--output="$WORK/fio.out" 2>/dev/null &
+	sleep 0.3
+	fail_legs "${all[@]}"
+	wait $! || status=$?
+	[ $status != 0 ] || fail "fio saw no error"
+	! sync_volume 2>/dev/null || fail "flushed to nowhere"
+	! dd if="$v" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null || fail "read from nowhere"
+	assert_match "$(pool_status health)" K health
+	heal_legs "${all[@]}"
+	wait_until 20 nothing_failing
+	assert_no_log 'is out, epoch'
+	# Rows that the writes left in any mixture are settled: all can be read, without a restart.
+	dd if="$v" of=/dev/null bs=1M iflag=direct status=none
+	assert_eq "$(pool_status lost)" 0 "lost blocks"
+	same "$WORK/data"
+	random_file "$WORK/data" 8
+	put "$WORK/data"
+	same "$WORK/data"
+	scrub_finds 0
+	restart
+	same "$WORK/data"
+	scrub_finds 0
+}
+
+# A cache that is gone: what was acknowledged and not flushed is written again to the leg that lost it,
+# before any flush succeeds. Not if a checkpoint comes in between: then it was flushed.
+written_again() {
+	local try checkpoints i
+	for ((try = 0; try < 10; try++)); do
+		leg_pool 2 48 error --extent-size 1M
+		volume replicas=2 16M
+		random_file "$WORK/data" 4
+		put "$WORK/data"
+		message checkpoint
+		checkpoints=$(pool_status checkpoints)
+		# The ranges are active, and flushed.
+		put "$WORK/data"
+		cp --sparse=never "$WORK/loop/d0.img" "$WORK/cache"
+		random_file "$WORK/data" 4
+		dd if="$WORK/data" of="$v" bs=1M oflag=direct conv=notrunc status=none
+		fail_legs 0 1
+		if [ "$(pool_status checkpoints)" = "$checkpoints" ]; then
+			break
+		fi
+	done
+	assert_le $try 9 "tries without a quiet moment"
+	! sync_volume 2>/dev/null || fail "flushed to nowhere"
+	wait_until 20 kept_is 3
+	cp --sparse=never "$WORK/cache" "$WORK/loop/d0.img"
+	io_mark "${disks[@]}"
+	heal_legs 0 1
+	wait_until 20 nothing_failing
+	for i in 0 1; do
+		assert_ge "$(io_delta write_sectors "${disks[i]}")" $((4 << 11)) "sectors written again to disk $i"
+	done
+	# It is there, on that leg alone, also for a start.
+	scrub_finds 0
+	message fail 1
+	same "$WORK/data"
+	qbd pool stop p
+	qbd pool start p
+	same "$WORK/data"
+	assert_eq "$(csum_errors)" 0 "checksum errors"
+}
+
+# Of two that are kept one is gone for good: then it goes out.
+one_does_not_return() { # error|queue
+	local writer
+	leg_pool 3 48 "$1" --extent-size 1M
+	volume replicas=3 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	fail_legs 0 1 2
+	if [ "$1" = queue ]; then
+		put "$WORK/data" &
+		writer=$!
+		wait_until 20 waiting 1
+	else
+		! put "$WORK/data" 2>/dev/null || fail "written to nowhere"
+	fi
+	wait_until 20 kept_is 7
+	heal_legs 0 2
+	[ "$1" = error ] || wait $writer
+	wait_until 60 nothing_failing
+	assert_match "$(pool_status health)" '^A[SD]A$' health
+	same "$WORK/data"
+	heal_legs 1
+	qbd backend readd p "${devs[1]}"
+	repaired
+	scrub_finds 0
+	restart
+	same "$WORK/data"
+}
+
+# One after another: whoever fails while the first one's epoch is being written cannot go out.
+one_after_another() {
+	local round i
+	leg_pool 2 48 queue --extent-size 1M
+	volume replicas=2 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	for ((round = 0; round < 6; round++)); do
+		put "$WORK/data" &
+		fail_legs $((round % 2))
+		fail_legs $((1 - round % 2))
+		wait_until 20 waiting 1
+		heal_legs 0 1
+		wait
+		wait_until 20 nothing_failing
+		# One may have been out before the other failed.
+		for i in 0 1; do
+			[ "$(backend_field state $i)" = in ] || qbd backend readd p "${devs[i]}"
+		done
+		repaired
+		same "$WORK/data"
+	done
+	scrub_finds 0
+	restart
+	same "$WORK/data"
+}
+
+# Servers that are started again: their devices are others, and the pool is told.
+devices_anew() {
+	local writer
+	nbd_pool 2 48 --extent-size 1M
+	message on_loss queue
+	volume replicas=2 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	# Nothing is written between the two losses.
+	message checkpoint
+	log_mark
+	nbd_kill n0
+	nbd_kill n1
+	random_file "$WORK/data" 4
+	put "$WORK/data" &
+	writer=$!
+	wait_until 20 waiting 1
+	wait_until 20 kept_is 3
+	nbd_return 0
+	qbd backend readd p "${devs[0]}"
+	nbd_return 1
+	qbd repair p --quiet >/dev/null
+	wait $writer
+	wait_until 20 nothing_failing
+	assert_no_log 'is out, epoch'
+	same "$WORK/data"
+	scrub_finds 0
+	restart
+	same "$WORK/data"
+}
+
+subtest whole-outage-queue-replicas whole_outage_queue replicas=2 2
+subtest whole-outage-queue-ec whole_outage_queue ec=4+2 6
+subtest whole-outage-queue-journal whole_outage_queue ec=4+2 6 --journal on
+subtest many-wait many_wait
+subtest switched-while-waiting switched_while_waiting
+subtest noflush-suspend-requeues noflush_suspend_requeues
+subtest other-suspend-fails other_suspend_fails
+subtest removed-and-stopped-while-waiting removed_and_stopped_while_waiting
+subtest errors-until-return-replicas errors_until_return replicas=2 2
+subtest errors-until-return-ec errors_until_return ec=4+2 6
+subtest errors-until-return-journal errors_until_return ec=4+2 6 --journal on
+subtest written-again written_again
+subtest one-does-not-return-queue one_does_not_return queue
+subtest one-does-not-return-error one_does_not_return error
+subtest one-after-another one_after_another
+subtest devices-anew devices_anew
+finish
