@@ -592,7 +592,7 @@ static void destage_work(struct work_struct *work)
 			/* Not in vain: who waits for room would begin the next one at once. */
 			wake_up_all(&pool->ring.wait);
 		} else if (unrecorded) {
-			any |= !flush_backends(pool, &unrecorded);
+			any |= !flush_backends(pool, READ_ONCE(pool->kept_times), &unrecorded);
 		}
 		wake_up_all(&j->wait);
 		cond_resched();
