@@ -209,6 +209,9 @@ static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
 	if (*err)
 		return 0;
 	*err = qbd_slots_choose(layer, chunk->number, 0, nr_legs, legs, &got);
+	/* Slots of what could not be recorded are taken until that is settled. */
+	if (*err == -ENOSPC && qbd_kept_trouble(layer->pool))
+		*err = -EIO;
 	if (*err)
 		return 0;
 	if (got < layer->policy.k) {
@@ -317,7 +320,8 @@ static int chunk_unmake(struct qbd_chunk *chunk)
 
 	qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_FREE);
 	err = qbd_ring_wait(chunk->layer->pool, qbd_chunk_append(chunk));
-	return err ?: -EAGAIN;
+	/* Those who fail stay in, so another one would be no better. */
+	return err ?: qbd_kept_trouble(chunk->layer->pool) ? -EIO : -EAGAIN;
 }
 
 /**

@@ -65,6 +65,17 @@ static bool kept_any(const struct qbd_pool *pool)
 }
 
 /**
+ * qbd_kept_trouble - is any backend failing, or what it failed not put right yet?
+ * @pool: the pool
+ */
+bool qbd_kept_trouble(const struct qbd_pool *pool)
+{
+	return READ_ONCE(pool->kept) || READ_ONCE(pool->failing) || READ_ONCE(pool->doubted) ||
+	       READ_ONCE(pool->half_epoch) || READ_ONCE(pool->flush_error) ||
+	       READ_ONCE(pool->ring.stalled);
+}
+
+/**
  * qbd_kept_soon - see now whether backends that failed answer
  * @pool: the pool
  *

@@ -10,6 +10,9 @@
 
 #include "qbd.h"
 
+/* How long a message that needs the ring waits for it. */
+#define STALL_PATIENCE	(5 * HZ)
+
 static int refuse(struct qbd_pool *pool, const char *message, const char *why, int err)
 {
 	DMERR("%s: message %s: %s", pool->members.pool_name, message, why);
@@ -383,7 +386,9 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 		return refuse(pool, argv[0], "the pool failed and has to be started anew", -EIO);
 	if (!strcasecmp(argv[0], "on_loss"))
 		return on_loss(pool, argc, argv);
-	if (READ_ONCE(pool->ring.stalled) && strcasecmp(argv[0], "readd"))
+	/* A backend may just have been let in, and be tried. */
+	if (strcasecmp(argv[0], "readd") &&
+	    !wait_event_timeout(pool->ring.wait, !READ_ONCE(pool->ring.stalled), STALL_PATIENCE))
 		return refuse(pool, argv[0],
 			      "backends that have the ring fail, and nothing can be recorded now",
 			      -EIO);

@@ -18,14 +18,6 @@
  */
 #include "qbd.h"
 
-/* Is any backend failing, or what it failed not put right yet? */
-static bool trouble(const struct qbd_pool *pool)
-{
-	return READ_ONCE(pool->kept) || READ_ONCE(pool->failing) || READ_ONCE(pool->doubted) ||
-	       READ_ONCE(pool->half_epoch) || READ_ONCE(pool->flush_error) ||
-	       READ_ONCE(pool->ring.stalled);
-}
-
 /* Has a chunk of the request too few legs on backends that are in? */
 static bool too_short(const struct qbd_io *io)
 {
@@ -97,7 +89,7 @@ static bool is_loss(struct qbd_io *io)
 	struct qbd_pool *pool = io->volume->top->pool;
 	u64 unread = io->unread & READ_ONCE(pool->in) & ~io->doubted;
 
-	if (trouble(pool) || READ_ONCE(pool->kept_times) != io->times)
+	if (qbd_kept_trouble(pool) || READ_ONCE(pool->kept_times) != io->times)
 		return true;
 	if (unread) {
 		/* Once for each backend: one that answers then has a bad block. */
@@ -142,7 +134,7 @@ bool qbd_io_end(struct qbd_io *io, int err)
 		return true;
 	}
 	/* What it waits for may just have come. */
-	if (!trouble(pool))
+	if (!qbd_kept_trouble(pool))
 		qbd_kept_soon(pool);
 	return false;
 }

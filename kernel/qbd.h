@@ -960,6 +960,7 @@ int qbd_member_stamp(struct qbd_pool *pool);
 
 /* kept.c */
 void qbd_kept_init(struct qbd_pool *pool);
+bool qbd_kept_trouble(const struct qbd_pool *pool);
 void qbd_kept_soon(struct qbd_pool *pool);
 void qbd_kept_add(struct qbd_pool *pool, u64 which);
 void qbd_kept_doubt(struct qbd_pool *pool, u64 which);
