@@ -346,14 +346,14 @@ static struct target_type pool_target = {
 
 /* qbd */
 
-/**
- * struct volume_target - a volume's device
- * @volume: NULL while the pool is in standby
- * @list: in pool->targets, then
- * @held: I/O that waits until it is not
- * @ended: it will not be
- * @suspended: nothing is to be held
- * @parks: what waits for backends; see parked.c
+/*
+ * A volume's device.
+ * volume: NULL while the pool is in standby
+ * list: in pool->targets, then
+ * held: I/O that waits until it is not
+ * ended: it will not be
+ * suspended: nothing is to be held
+ * parks: what waits for backends; see parked.c
  */
 struct volume_target {
 	struct qbd_pool *pool;
