@@ -432,12 +432,20 @@ static bool recorded_now(struct qbd_pool *pool)
 	return any;
 }
 
+static void set_stuck(struct qbd_journal *j, bool stuck)
+{
+	struct qbd_journal_row *jr;
+
+	lockdep_assert_held(&j->lock);
+	list_for_each_entry(jr, &j->rows, list)
+		jr->stuck = stuck;
+}
+
 static void destage_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool,
 					     journal.work);
 	struct qbd_journal *j = &pool->journal;
-	struct qbd_journal_row *jr;
 	bool any = true, flushed = false, again;
 	u64 last;
 
@@ -445,13 +453,11 @@ static void destage_work(struct work_struct *work)
 	last = j->seq;
 	/* Now and then: those who wait for room ask for it all the time. */
 	again = time_after_eq(jiffies, j->retry);
-	list_for_each_entry(jr, &j->rows, list) {
-		/* Nothing can be flushed now: nor destaged. */
-		if (READ_ONCE(pool->flush_error))
-			jr->stuck = true;
-		else if (again)
-			jr->stuck = false;
-	}
+	/* Nothing can be flushed now: nor destaged. */
+	if (READ_ONCE(pool->flush_error))
+		set_stuck(j, true);
+	else if (again)
+		set_stuck(j, false);
 	if (again)
 		j->retry = jiffies + HZ;
 	spin_unlock(&j->lock);
@@ -491,16 +497,15 @@ static void destage_work(struct work_struct *work)
  * tried again
  * @pool: the pool
  *
- * Before those go on who would fail for a row that is stuck. Sleeps.
+ * Before those go on who would fail for a row that is stuck. Context: any but an
+ * interrupt.
  */
 void qbd_destage_again(struct qbd_pool *pool)
 {
 	struct qbd_journal *j = &pool->journal;
-	struct qbd_journal_row *jr;
 
 	spin_lock(&j->lock);
-	list_for_each_entry(jr, &j->rows, list)
-		jr->stuck = false;
+	set_stuck(j, false);
 	spin_unlock(&j->lock);
 	qbd_destage_soon(pool);
 }

@@ -192,6 +192,18 @@ void qbd_parked_go(struct qbd_pool *pool)
 	}
 }
 
+/* End those that @fn wants. */
+static void take_and_end(struct qbd_pool *pool, bool (*fn)(struct qbd_io *io, const void *context),
+			 const void *context, blk_status_t status)
+{
+	struct bio_list taken;
+	struct bio *bio;
+
+	take(pool, fn, context, &taken);
+	while ((bio = bio_list_pop(&taken)))
+		end(dm_per_bio_data(bio, sizeof(struct qbd_io)), status);
+}
+
 /**
  * qbd_parked_fail - nothing waits any more: it failed
  * @pool: the pool
@@ -200,12 +212,7 @@ void qbd_parked_go(struct qbd_pool *pool)
  */
 void qbd_parked_fail(struct qbd_pool *pool)
 {
-	struct bio_list failed;
-	struct bio *bio;
-
-	take(pool, any_one, NULL, &failed);
-	while ((bio = bio_list_pop(&failed)))
-		bio_io_error(bio);
+	take_and_end(pool, any_one, NULL, BLK_STS_IOERR);
 }
 
 /**
@@ -217,18 +224,12 @@ void qbd_parked_fail(struct qbd_pool *pool)
  */
 void qbd_parked_leave(struct qbd_target *t, enum qbd_leaving leaving)
 {
-	struct bio_list left;
-	struct bio *bio;
-
 	spin_lock_irq(&t->pool->parked_lock);
 	t->leaving = leaving;
 	spin_unlock_irq(&t->pool->parked_lock);
-	if (leaving == QBD_STAYS)
-		return;
-	take(t->pool, of_target, t, &left);
-	while ((bio = bio_list_pop(&left)))
-		end(dm_per_bio_data(bio, sizeof(struct qbd_io)),
-		    leaving == QBD_REQUEUE ? BLK_STS_DM_REQUEUE : BLK_STS_IOERR);
+	if (leaving != QBD_STAYS)
+		take_and_end(t->pool, of_target, t,
+			     leaving == QBD_REQUEUE ? BLK_STS_DM_REQUEUE : BLK_STS_IOERR);
 }
 
 void qbd_parked_init(struct qbd_pool *pool)

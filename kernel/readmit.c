@@ -320,14 +320,24 @@ static int let_in(struct qbd_backend *b, struct qbd_pages *pages, const char **e
 	return err;
 }
 
-/* Is this the device of a backend that is kept, as it was when it failed? */
-static bool same_as_kept(struct qbd_pool *pool, unsigned int index, const struct qbd_super *super)
+/* Is this a device of that backend of the pool? */
+static bool is_backend(const struct qbd_pool *pool, unsigned int index,
+		       const struct qbd_super *super)
 {
 	const struct qbd_membership *m = &pool->members;
 
 	return !memcmp(super->pool.pool_uuid, m->pool_uuid, 16) &&
 	       super->geometry.index == index &&
-	       !memcmp(super->geometry.uuid, m->members[index].uuid, 16) &&
+	       !memcmp(super->geometry.uuid, m->members[index].uuid, 16);
+}
+
+/* Is this the device of a backend that is kept, as it was when it failed? */
+static bool same_as_kept(const struct qbd_pool *pool, unsigned int index,
+			 const struct qbd_super *super)
+{
+	const struct qbd_membership *m = &pool->members;
+
+	return is_backend(pool, index, super) &&
 	       /* An epoch that was begun, and did not get there, may be on it or not. */
 	       qbd_history_has(m, &super->pool.epochs[0]) &&
 	       super->pool.epochs[0].in & BIT_ULL(index) &&
@@ -358,11 +368,10 @@ static int reopen_kept(struct qbd_pool *pool, unsigned int index, const char *pa
 	*error = "Backend is in";
 	if (!b || !(READ_ONCE(pool->kept) & bit))
 		goto unlock;
-	WRITE_ONCE(pool->backend[index], NULL);
-	synchronize_srcu(&pool->backends_srcu);
+	take_away_failed(pool, index);
 	*error = "I/O to the backend is still in flight";
 	err = -EBUSY;
-	if (atomic_read(&b->inflight) || qbd_backend_orphans(b))
+	if (busy(b))
 		goto restore;
 	new = qbd_backend_open(pool, path, super, error);
 	err = PTR_ERR_OR_ZERO(new);
@@ -433,8 +442,7 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 		goto out;
 	}
 	*error = "Device is not that backend of this pool";
-	if (memcmp(super->pool.pool_uuid, pool->members.pool_uuid, 16) || b->index != index ||
-	    memcmp(super->geometry.uuid, pool->members.members[index].uuid, 16)) {
+	if (!is_backend(pool, index, super)) {
 		err = -EINVAL;
 		goto free;
 	}

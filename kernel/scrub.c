@@ -134,10 +134,10 @@ void qbd_scrub_work(struct work_struct *work)
 		if (qbd_checkpoint(pool))
 			break;
 		mutex_lock(&pool->member_lock);
-		failed = pool->half_epoch ? ~0ull :
+		failed = pool->half_epoch ? 0 :
 			 qbd_super_write(pool, &pool->members, pool->in, 0);
 		mutex_unlock(&pool->member_lock);
-		if (failed && failed != ~0ull)
+		if (failed)
 			qbd_member_fail(pool, failed);
 	}
 	WRITE_ONCE(pool->scrub.running, false);

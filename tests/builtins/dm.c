@@ -296,12 +296,5 @@ static int dm_builtin(WORD_LIST *list)
 	return test_end(rc);
 }
 
-static char *const dm_doc[] = { "Device-mapper requests, in the words of dmsetup.", NULL };
-
-struct builtin dm_struct = {
-	.name = "dm",
-	.function = dm_builtin,
-	.flags = BUILTIN_ENABLED,
-	.long_doc = dm_doc,
-	.short_doc = "dm [-v VARIABLE] COMMAND [WORD...]",
-};
+TEST_BUILTIN(dm, "dm [-v VARIABLE] COMMAND [WORD...]",
+	     "Device-mapper requests, in the words of dmsetup.");

@@ -79,43 +79,53 @@ struct dd {
 	int in_flags, out_flags;
 };
 
-static bool parse_flags(struct dd *dd, const char *words, bool of_input)
+static bool input_flag(struct dd *dd, const char *word)
 {
-	char copy[128], *word, *save;
-
-	if (strlen(words) >= sizeof(copy))
+	if (!strcmp(word, "direct"))
+		dd->in_flags |= O_DIRECT;
+	else if (!strcmp(word, "fullblock"))
+		dd->full = true;
+	else if (!strcmp(word, "skip_bytes"))
+		dd->skip_bytes = true;
+	else
 		return false;
-	strcpy(copy, words);
-	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-		if (!strcmp(word, "direct"))
-			*(of_input ? &dd->in_flags : &dd->out_flags) |= O_DIRECT;
-		else if (!strcmp(word, "fullblock") && of_input)
-			dd->full = true;
-		else if (!strcmp(word, "skip_bytes") && of_input)
-			dd->skip_bytes = true;
-		else if (!strcmp(word, "seek_bytes") && !of_input)
-			dd->seek_bytes = true;
-		else
-			return false;
-	}
 	return true;
 }
 
-static bool parse_conversions(struct dd *dd, const char *words)
+static bool output_flag(struct dd *dd, const char *word)
+{
+	if (!strcmp(word, "direct"))
+		dd->out_flags |= O_DIRECT;
+	else if (!strcmp(word, "seek_bytes"))
+		dd->seek_bytes = true;
+	else
+		return false;
+	return true;
+}
+
+static bool conversion(struct dd *dd, const char *word)
+{
+	if (!strcmp(word, "notrunc"))
+		dd->keep = true;
+	else if (!strcmp(word, "fsync"))
+		dd->sync = true;
+	else
+		return false;
+	return true;
+}
+
+/* Words with commas between them, each of which @parse knows. */
+static bool parse_words(struct dd *dd, const char *words,
+			bool (*parse)(struct dd *dd, const char *word))
 {
 	char copy[128], *word, *save;
 
 	if (strlen(words) >= sizeof(copy))
 		return false;
 	strcpy(copy, words);
-	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-		if (!strcmp(word, "notrunc"))
-			dd->keep = true;
-		else if (!strcmp(word, "fsync"))
-			dd->sync = true;
-		else
+	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save))
+		if (!parse(dd, word))
 			return false;
-	}
 	return true;
 }
 
@@ -143,11 +153,11 @@ static bool parse_operands(struct dd *dd, WORD_LIST *list)
 		else if (IS("seek"))
 			good = parse_size(value, &dd->seek);
 		else if (IS("iflag"))
-			good = parse_flags(dd, value, true);
+			good = parse_words(dd, value, input_flag);
 		else if (IS("oflag"))
-			good = parse_flags(dd, value, false);
+			good = parse_words(dd, value, output_flag);
 		else if (IS("conv"))
-			good = parse_conversions(dd, value);
+			good = parse_words(dd, value, conversion);
 		else if (IS("status"))
 			good = (dd->quiet = !strcmp(value, "none"));
 		else
@@ -190,7 +200,7 @@ static int copy_blocks(const struct dd *dd, int in, int out, char *data)
 	return EXECUTION_SUCCESS;
 }
 
-static int dd_builtin(WORD_LIST *list)
+static int test_dd_builtin(WORD_LIST *list)
 {
 	struct dd dd = { .size = 512, .count = UINT64_MAX };
 	int in = STDIN_FILENO, out = STDOUT_FILENO, rc = EXECUTION_FAILURE;
@@ -328,30 +338,6 @@ out:
 	return test_end(rc);
 }
 
-static char *const dd_doc[] = { "dd, without a process.", NULL };
-static char *const random_file_doc[] = { "Fill a file with random data.", NULL };
-static char *const holds_doc[] = { "Compare a part of a device with a file.", NULL };
-
-struct builtin test_dd_struct = {
-	.name = "test_dd",
-	.function = dd_builtin,
-	.flags = BUILTIN_ENABLED,
-	.long_doc = dd_doc,
-	.short_doc = "test_dd OPERAND...",
-};
-
-struct builtin random_file_struct = {
-	.name = "random_file",
-	.function = random_file_builtin,
-	.flags = BUILTIN_ENABLED,
-	.long_doc = random_file_doc,
-	.short_doc = "random_file FILE MIB",
-};
-
-struct builtin holds_struct = {
-	.name = "holds",
-	.function = holds_builtin,
-	.flags = BUILTIN_ENABLED,
-	.long_doc = holds_doc,
-	.short_doc = "holds DEVICE FILE OFFSET_MIB",
-};
+TEST_BUILTIN(test_dd, "test_dd OPERAND...", "dd, without a process.");
+TEST_BUILTIN(random_file, "random_file FILE MIB", "Fill a file with random data.");
+TEST_BUILTIN(holds, "holds DEVICE FILE OFFSET_MIB", "Compare a part of a device with a file.");

@@ -35,17 +35,6 @@ static char *since_mark(char **buffer)
 	return from;
 }
 
-/* kernel_log: print it */
-static int kernel_log_builtin(WORD_LIST *list)
-{
-	char *buffer, *log = since_mark(&buffer);
-
-	if (log)
-		fputs(log, stdout);
-	free(buffer);
-	return test_end(log ? EXECUTION_SUCCESS : EXECUTION_FAILURE);
-}
-
 /* log_line REGEX: whether a line of it matches the extended regular expression; REPLY is the first */
 static int log_line_builtin(WORD_LIST *list)
 {
@@ -71,21 +60,4 @@ static int log_line_builtin(WORD_LIST *list)
 	return test_end(rc);
 }
 
-static char *const kernel_log_doc[] = { "Print the kernel's log since the last mark.", NULL };
-static char *const log_line_doc[] = { "Look for a line of the kernel's log.", NULL };
-
-struct builtin kernel_log_struct = {
-	.name = "kernel_log",
-	.function = kernel_log_builtin,
-	.flags = BUILTIN_ENABLED,
-	.long_doc = kernel_log_doc,
-	.short_doc = "kernel_log",
-};
-
-struct builtin log_line_struct = {
-	.name = "log_line",
-	.function = log_line_builtin,
-	.flags = BUILTIN_ENABLED,
-	.long_doc = log_line_doc,
-	.short_doc = "log_line REGEX",
-};
+TEST_BUILTIN(log_line, "log_line REGEX", "Look for a line of the kernel's log.");

@@ -87,21 +87,5 @@ static int loop_clear_builtin(WORD_LIST *list)
 	return test_end(rc);
 }
 
-static char *const attach_doc[] = { "Attach a loop device to a file.", NULL };
-static char *const clear_doc[] = { "Detach a loop device.", NULL };
-
-struct builtin loop_attach_struct = {
-	.name = "loop_attach",
-	.function = loop_attach_builtin,
-	.flags = BUILTIN_ENABLED,
-	.long_doc = attach_doc,
-	.short_doc = "loop_attach FILE MIB",
-};
-
-struct builtin loop_clear_struct = {
-	.name = "loop_clear",
-	.function = loop_clear_builtin,
-	.flags = BUILTIN_ENABLED,
-	.long_doc = clear_doc,
-	.short_doc = "loop_clear DEVICE",
-};
+TEST_BUILTIN(loop_attach, "loop_attach FILE MIB", "Attach a loop device to a file.");
+TEST_BUILTIN(loop_clear, "loop_clear DEVICE", "Detach a loop device.");

@@ -25,4 +25,15 @@ ssize_t test_read(int fd, void *data, size_t size);
 bool test_write(int fd, const void *data, size_t size);
 int test_end(int rc);
 
+/* What bash looks for when it enables the builtin NAME: its function is NAME_builtin(). */
+#define TEST_BUILTIN(builtin_name, usage, what)                   \
+	static char *const builtin_name##_doc[] = { what, NULL }; \
+	struct builtin builtin_name##_struct = {                  \
+		.name = #builtin_name,                            \
+		.function = builtin_name##_builtin,               \
+		.flags = BUILTIN_ENABLED,                         \
+		.long_doc = builtin_name##_doc,                   \
+		.short_doc = usage,                               \
+	}
+
 #endif

@@ -9,11 +9,12 @@
 # shellcheck source=../lib/pool.sh
 . "$ROOT/tests/lib/pool.sh"
 
-# Legs fail together, with what is in flight there. Not by the target error: a flush of that succeeds.
-fail_legs() { # INDEX...
-	local i
+# legs_are TARGET REST INDEX...: the legs become that target over their disks, with what is in flight.
+legs_are() {
+	local target=$1 rest=$2 i
+	shift 2
 	for i; do
-		dmsetup load "leg$i" --table "0 $sectors flakey ${disks[i]} 0 0 1000000"
+		dmsetup load "leg$i" --table "0 $sectors $target ${disks[i]} 0 $rest"
 	done
 	for i; do
 		dmsetup suspend --nolockfs --noflush "leg$i"
@@ -23,17 +24,13 @@ fail_legs() { # INDEX...
 	done
 }
 
+# Legs fail together. Not by the target error: a flush of that succeeds.
+fail_legs() { # INDEX...
+	legs_are flakey '0 1000000' "$@"
+}
+
 heal_legs() { # INDEX...
-	local i
-	for i; do
-		dmsetup load "leg$i" --table "0 $sectors linear ${disks[i]} 0"
-	done
-	for i; do
-		dmsetup suspend --nolockfs --noflush "leg$i"
-	done
-	for i; do
-		dmsetup resume "leg$i"
-	done
+	legs_are linear '' "$@"
 }
 
 # leg_pool COUNT MIB error|queue [OPTION...]: a pool p on devices that fail_legs knows.
@@ -259,22 +256,10 @@ errors_until_return() { # POLICY DISKS [OPTION...]
 	scrub_finds 0
 }
 
-# flushes_of VARIABLE: how many the disks have had.
-flushes_of() {
-	local disk sum=0
-	local -n count=$1
-	for disk in "${disks[@]}"; do
-		io_counters "$disk"
-		io_field flushes "$REPLY"
-		sum=$((sum + REPLY))
-	done
-	count=$sum
-}
-
 # A cache that is gone: what was acknowledged and not flushed is written again to the leg that lost it,
 # before any flush succeeds. Not if a flush comes in between.
 written_again() {
-	local try before after i
+	local try i
 	for ((try = 0; try < 10; try++)); do
 		leg_pool 2 48 error --extent-size 1M
 		volume replicas=2 16M
@@ -283,13 +268,12 @@ written_again() {
 		message checkpoint
 		# The ranges are active, and flushed.
 		put "$WORK/data"
-		flushes_of before
+		io_mark "${disks[@]}"
 		cp --sparse=never "$WORK/loop/d0.img" "$WORK/cache"
 		random_file "$WORK/data" 4
 		dd if="$WORK/data" of="$v" bs=1M oflag=direct conv=notrunc status=none
 		fail_legs 0 1
-		flushes_of after
-		[ "$after" != "$before" ] || break
+		[ "$(io_delta flushes "${disks[@]}")" != 0 ] || break
 	done
 	assert_le $try 9 "tries without a quiet moment"
 	! sync_volume 2>/dev/null || fail "flushed to nowhere"

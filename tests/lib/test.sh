@@ -24,19 +24,16 @@ PATH=$ROOT/${BUILD:-build}/userspace:$PATH
 # twice that in the debug kernel.
 if [ "$QBD_LANE" != host ]; then
 	enable -f "$ROOT/${BUILD:-build}/builtins/builtins.so" \
-		dm holds kernel_log log_line loop_attach loop_clear random_file test_dd || exit 2
-	dmsetup() {
+		dm holds log_line loop_attach loop_clear random_file test_dd || exit 2
+	# builtin_or_program BUILTIN PROGRAM [ARG...]: what the builtin does not know goes to the program.
+	builtin_or_program() {
 		local status=0
-		dm "$@" || status=$?
-		[ "$status" != 125 ] || { command dmsetup "$@"; return; }
+		"$1" "${@:3}" || status=$?
+		[ "$status" != 125 ] || { command "${@:2}"; return; }
 		return "$status"
 	}
-	dd() {
-		local status=0
-		test_dd "$@" || status=$?
-		[ "$status" != 125 ] || { command dd "$@"; return; }
-		return "$status"
-	}
+	dmsetup() { builtin_or_program dm dmsetup "$@"; }
+	dd() { builtin_or_program test_dd dd "$@"; }
 fi
 
 # A pipe that nobody writes to, to wait at.
