@@ -309,7 +309,22 @@ nbd_kill() {
 
 # nbd_freeze NAME: the server no longer answers; connections stay. nbd_thaw: it goes on.
 nbd_freeze() {
+	local group
+	group=$(<"$WORK/nbd/$1.pid")
 	nbd_signal STOP "$1"
+	# A thread may answer once more before it sees the signal.
+	wait_until 10 group_is_stopped "$group"
+}
+
+group_is_stopped() { # GROUP
+	local process thread state group
+	for process in /proc/[0-9]*; do
+		read -r _ _ _ _ group _ 2>/dev/null <"$process/stat" && [ "$group" = "$1" ] || continue
+		for thread in "$process"/task/*; do
+			read -r _ _ state _ <"$thread/stat"
+			[ "$state" = T ] || return 1
+		done
+	done
 }
 
 nbd_thaw() {
