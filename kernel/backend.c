@@ -8,7 +8,7 @@
  * how often I/O failed. A failed write or flush, of whatever kind, is reported to
  * member.c right there, before who sent it hears of it: no flush that is under way
  * is acknowledged before the backend is out (docs/protocol.md). A failed read is
- * rebuilt from other legs (rule 9).
+ * rebuilt from other legs (rule 9), and counted against the backend's limit.
  */
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -41,12 +41,15 @@ static void qbd_bio_end(struct bio *bio)
 		}
 	} else if (bio->bi_status) {
 		atomic64_inc(&b->stats.read_errors);
+		qbd_latency_ended(b, 0);
+		qbd_limit_error(b);
 	} else {
-		u64 ns = min_t(u64, ktime_get_ns() - qb->start_ns, U32_MAX);
+		u64 ns = ktime_get_ns() - qb->start_ns;
 		u32 old = READ_ONCE(b->latency_ns);
 
 		/* Racy on purpose: a lost sample changes nothing. */
-		WRITE_ONCE(b->latency_ns, old - old / 8 + (u32)ns / 8);
+		WRITE_ONCE(b->latency_ns, old - old / 8 + (u32)min_t(u64, ns, U32_MAX) / 8);
+		qbd_latency_ended(b, ns ?: 1);
 	}
 	atomic_dec(&b->inflight);
 	/* Not after done(): it may let the pool go, and the bioset with it. */
@@ -152,11 +155,15 @@ void qbd_bio_submit(struct qbd_bio *qb)
 		return;
 	}
 	atomic_inc(&b->inflight);
+	if (bio_op(&qb->bio) == REQ_OP_READ)
+		qbd_latency_begun(b);
 	qb->start_ns = ktime_get_ns();
 	qb->bio.bi_opf &= ~QBD_PROBE;
 	if (!qbd_bio_own_pages(qb)) {
 		submit_bio_noacct(&qb->bio);
 	} else if (!qbd_orphan_send(qb)) {
+		if (bio_op(&qb->bio) == REQ_OP_READ)
+			qbd_latency_ended(b, 0);
 		atomic_dec(&b->inflight);
 		qb->done(qb);
 	}
@@ -411,7 +418,7 @@ struct qbd_backend *qbd_backend_open_empty(struct qbd_pool *pool, const char *pa
 	qbd_orphans_init(b);
 	b->super_buffer = kmalloc(QBD_SUPER_SIZE, GFP_KERNEL);
 	err = -ENOMEM;
-	if (!b->super_buffer ||
+	if (!b->super_buffer || qbd_latency_alloc(b) ||
 	    bioset_init(&b->bios, BIOS, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
 	    mempool_init_page_pool(&b->copies, COPIES, 0))
 		goto out;
@@ -510,6 +517,7 @@ void qbd_backend_free(struct qbd_backend *b)
 		return;
 	WARN_ON_ONCE(atomic_read(&b->inflight));
 	qbd_slots_free(b);
+	qbd_latency_free(b);
 	kfree(b->super_buffer);
 	b->super_buffer = NULL;
 	if (!qbd_orphans_leave(b))

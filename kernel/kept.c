@@ -111,6 +111,7 @@ void qbd_kept_add(struct qbd_pool *pool, u64 which)
 		    pool->members.pool_name, which,
 		    READ_ONCE(pool->on_loss_queue) ? "waits" : "fails");
 	wake_up_all(&pool->ring.wait);
+	qbd_event(pool);
 	qbd_kept_soon(pool);
 }
 
@@ -385,6 +386,7 @@ static void kept_work(struct work_struct *work)
 	if (failed) {
 		DMINFO("%s: backends that failed are there again, and all goes on",
 		       pool->members.pool_name);
+		qbd_event(pool);
 		queue_work(pool->repair_wq, &pool->free_work);
 		queue_work(pool->repair_wq, &pool->resync_work);
 		qbd_destage_again(pool);

@@ -5,7 +5,8 @@
  * A backend's life, as this host sees it:
  *
  *	state		who may use it			leaves it by
- *	in		everything			a failed write or flush, or
+ *	in		everything			a failed write or flush, too
+ *							many failed reads, or
  *							"fail": -> failing
  *	failing		as in; who saw it fail waits,
  *			and every flush	a durable epoch: -> out;
@@ -131,7 +132,7 @@ static void note_begun(struct qbd_pool *pool, const struct qbd_membership *next)
 static int write_epochs(struct qbd_pool *pool, u64 out, u64 back, u64 *refused)
 {
 	struct qbd_membership *next = pool->next_members;
-	u64 in, failed;
+	u64 in, failed, faulty;
 	unsigned int i;
 
 	*refused = 0;
@@ -154,14 +155,20 @@ static int write_epochs(struct qbd_pool *pool, u64 out, u64 back, u64 *refused)
 	pool->members = *next;
 	pool->half_epoch = false;
 	spin_lock_irq(&pool->member_list_lock);
+	faulty = READ_ONCE(pool->failing) | pool->over_limit;
 	WRITE_ONCE(pool->in, in);
 	WRITE_ONCE(pool->failing, READ_ONCE(pool->failing) & in);
 	WRITE_ONCE(pool->kept, READ_ONCE(pool->kept) & in);
 	spin_unlock_irq(&pool->member_list_lock);
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		if ((out & ~*refused & BIT_ULL(i)) && pool->backend[i])
-			DMERR("%s: backend %u (%s) is out, epoch %u", pool->members.pool_name, i,
-			      pool->backend[i]->name, next->epochs[0].number);
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		if (!(out & ~*refused & BIT_ULL(i)) || !pool->backend[i])
+			continue;
+		DMERR("%s: backend %u (%s) is out, epoch %u", pool->members.pool_name, i,
+		      pool->backend[i]->name, next->epochs[0].number);
+		if (faulty & BIT_ULL(i))
+			qbd_limit_out(pool, i);
+		qbd_event(pool);
+	}
 	return 0;
 }
 
@@ -228,11 +235,37 @@ int qbd_member_stamp(struct qbd_pool *pool)
 	return qbd_ring_wait(pool, s.lsn);
 }
 
+/*
+ * Those over their limit, one at a time: that one has to stay is no reason for
+ * another. What they wrote and flushed is as good as it was, so where rule 4 keeps
+ * one, nothing more is to be done.
+ */
+static bool put_out_limited(struct qbd_pool *pool, u64 over)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		if (!(over & READ_ONCE(pool->in) & ~READ_ONCE(pool->kept) & BIT_ULL(i)))
+			continue;
+		if (!qbd_member_epoch(pool, BIT_ULL(i), 0))
+			any = true;
+		else
+			DMERR_LIMIT("%s: backend %u is over its limit of errors, but holds last current legs or the last ring: it stays in",
+				    pool->members.pool_name, i);
+	}
+	spin_lock_irq(&pool->member_list_lock);
+	pool->over_limit &= ~over;
+	spin_unlock_irq(&pool->member_list_lock);
+	return any;
+}
+
 static void member_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(work, struct qbd_pool, member_work);
-	u64 wanted, failing;
+	u64 wanted, failing, over;
 	int err = 0;
+	bool less;
 
 	mutex_lock(&pool->member_lock);
 	wanted = READ_ONCE(pool->member_wanted);
@@ -244,8 +277,12 @@ static void member_work(struct work_struct *work)
 			qbd_kept_add(pool, failing);
 		wake_up_all(&pool->member_wait);
 	}
+	over = READ_ONCE(pool->over_limit);
+	less = failing && !err;
+	if (over)
+		less |= put_out_limited(pool, over);
 	mutex_unlock(&pool->member_lock);
-	if (failing && !err)
+	if (less)
 		qbd_checkpoint_soon(pool);	/* it finds a new ring member */
 	WRITE_ONCE(pool->member_epochs, wanted);
 	queue_work(pool->stamp_wq, &pool->stamp_work);
@@ -289,6 +326,27 @@ void qbd_member_fail(struct qbd_pool *pool, u64 which)
 		return;
 	}
 	pool->failing |= which;
+	pool->member_wanted++;
+	spin_unlock_irqrestore(&pool->member_list_lock, flags);
+	queue_work(pool->member_wq, &pool->member_work);
+}
+
+/**
+ * qbd_member_limit - backends are over their limit of errors
+ * @pool: the pool
+ * @which: bitmap of backends
+ *
+ * They go out, unless rule 4 keeps them; nobody waits for that. Context: any.
+ */
+void qbd_member_limit(struct qbd_pool *pool, u64 which)
+{
+	unsigned long flags;
+
+	if (!qbd_owner_acts(pool))
+		return;
+	spin_lock_irqsave(&pool->member_list_lock, flags);
+	pool->over_limit |= which;
+	/* Counted as a failure, before the epoch, as in qbd_member_leave(). */
 	pool->member_wanted++;
 	spin_unlock_irqrestore(&pool->member_list_lock, flags);
 	queue_work(pool->member_wq, &pool->member_work);

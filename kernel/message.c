@@ -210,10 +210,15 @@ static int resync(struct qbd_pool *pool, unsigned int argc, char **argv)
 	}
 	if (argc == 3 && !strcmp(argv[1], "rate") && !kstrtouint(argv[2], 10, &rate)) {
 		WRITE_ONCE(pool->resync_rate, rate);
-		wake_up_all(&pool->resync_wait);
+		qbd_pace_changed(pool);
 		return 0;
 	}
-	return refuse(pool, argv[0], "neither start, stop nor rate and a number", 0);
+	if (argc == 3 && !strcmp(argv[1], "least") && !kstrtouint(argv[2], 10, &rate)) {
+		WRITE_ONCE(pool->resync_least, rate);
+		qbd_pace_changed(pool);
+		return 0;
+	}
+	return refuse(pool, argv[0], "neither start, stop nor rate or least and a number", 0);
 }
 
 static int scrub(struct qbd_pool *pool, unsigned int argc, char **argv)
@@ -357,6 +362,55 @@ static int backends(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	return 1;
 }
 
+/* How backends are doing; latency.c and limit.c tell what that is. */
+static int limits(struct qbd_pool *pool, char *result, unsigned int maxlen)
+{
+	unsigned int i, sz = 0, held, outs;
+	u32 p50, p99;
+
+	*result = 0;
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		struct qbd_backend *b = pool->backend[i];
+
+		if (pool->members.members[i].state == QBD_MEMBER_NONE)
+			continue;
+		p50 = 0;
+		p99 = 0;
+		if (b)
+			qbd_latency_get(b, &p50, &p99);
+		held = qbd_limit_held(pool, i, &outs);
+		DMEMIT("%u %s %u %u %u %u %u\n", i,
+		       !qbd_backend_in(pool, i) ? "out" :
+		       READ_ONCE(pool->slow) & BIT_ULL(i) ? "slow" : "ok",
+		       p50, p99, b ? qbd_limit_errors(b) : 0, outs, held);
+	}
+	return 1;
+}
+
+/* Settings that are one number. */
+static int set_number(struct qbd_pool *pool, unsigned int argc, char **argv, u32 *setting,
+		      unsigned int most)
+{
+	unsigned int value;
+
+	if (argc != 2 || kstrtouint(argv[1], 10, &value) || value > most)
+		return refuse(pool, argv[0], "needs a number that is not too large", 0);
+	WRITE_ONCE(*setting, value);
+	return 0;
+}
+
+static int error_limit(struct qbd_pool *pool, unsigned int argc, char **argv)
+{
+	unsigned int limit, seconds;
+
+	if (argc != 3 || kstrtouint(argv[1], 10, &limit) || kstrtouint(argv[2], 10, &seconds) ||
+	    !seconds || seconds > QBD_MAX_SECONDS)
+		return refuse(pool, argv[0], "needs a number and a number of seconds", 0);
+	WRITE_ONCE(pool->features.error_limit, limit);
+	WRITE_ONCE(pool->features.error_seconds, seconds);
+	return 0;
+}
+
 /* What does not change anything. Return: as message(), or -ENOENT: it does. */
 static int query(struct qbd_pool *pool, unsigned int argc, char **argv, char *result,
 		 unsigned int maxlen)
@@ -367,7 +421,26 @@ static int query(struct qbd_pool *pool, unsigned int argc, char **argv, char *re
 		return each_volume(pool, argc, argv, emit_verify, result, maxlen);
 	if (!strcasecmp(argv[0], "backends") && argc == 1)
 		return backends(pool, result, maxlen);
+	if (!strcasecmp(argv[0], "limits") && argc == 1)
+		return limits(pool, result, maxlen);
 	return -ENOENT;
+}
+
+/* Settings, which hold until the pool stops. Return: as query(). */
+static int set(struct qbd_pool *pool, unsigned int argc, char **argv)
+{
+	if (!strcasecmp(argv[0], "deadline"))
+		return deadline(pool, argc, argv);
+	if (!strcasecmp(argv[0], "error_limit"))
+		return error_limit(pool, argc, argv);
+	if (!strcasecmp(argv[0], "hold_off"))
+		return set_number(pool, argc, argv, &pool->features.hold_off, QBD_MAX_SECONDS);
+	if (!strcasecmp(argv[0], "slow_factor"))
+		return set_number(pool, argc, argv, &pool->features.slow_factor, 1000000);
+	if (argc != 1 || (strcasecmp(argv[0], "hedge=on") && strcasecmp(argv[0], "hedge=off")))
+		return -ENOENT;
+	WRITE_ONCE(pool->features.hedge, !strcasecmp(argv[0], "hedge=on"));
+	return 0;
 }
 
 static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *result,
@@ -404,23 +477,27 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 	}
 	if (!strcasecmp(argv[0], "checkpoint") && argc == 1)
 		return qbd_destage_all(pool) ?: qbd_checkpoint(pool);
-	if (!strcasecmp(argv[0], "deadline"))
-		return deadline(pool, argc, argv);
 	if (!strcasecmp(argv[0], "resync"))
 		return resync(pool, argc, argv);
 	if (!strcasecmp(argv[0], "scrub"))
 		return scrub(pool, argc, argv);
+	err = set(pool, argc, argv);
+	if (err != -ENOENT)
+		return err;
 	if (!strcasecmp(argv[0], "fail") || !strcasecmp(argv[0], "readd") ||
 	    !strcasecmp(argv[0], "replace")) {
 		bool fail = !strcasecmp(argv[0], "fail");
+		bool now = argc == 4 && !strcasecmp(argv[0], "readd") &&
+			   !strcasecmp(argv[3], "now");
 
+		argc -= now;
 		if (argc != (fail ? 2 : 3) || kstrtouint(argv[1], 10, &index))
 			return refuse(pool, argv[0], fail ? "needs the index of a backend" :
 				      "needs the index of a backend and a device", 0);
 		if (fail)
 			return fail_backend(pool, index);
 		err = !strcasecmp(argv[0], "readd") ?
-		      qbd_member_readd(pool, index, argv[2], &why) :
+		      qbd_member_readd(pool, index, argv[2], now, &why) :
 		      qbd_member_replace(pool, index, argv[2], &why);
 		return err ? refuse(pool, argv[0], why, err) : 0;
 	}
@@ -542,6 +619,8 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	DMEMIT(" lease %s %u", qbd_owner_status(pool), pool->members.lease_ms);
 	DMEMIT(" on_loss %s %llx %u", READ_ONCE(pool->on_loss_queue) ? "queue" : "error",
 	       READ_ONCE(pool->kept), READ_ONCE(pool->nr_parked));
+	DMEMIT(" hedge %s %llu %llu", READ_ONCE(pool->features.hedge) ? "on" : "off",
+	       (u64)atomic64_read(&pool->hedged), (u64)atomic64_read(&pool->hedges_won));
 }
 
 /**

@@ -178,6 +178,8 @@ static void deadline_timer(struct timer_list *timer)
 		qbd_member_fail(b->pool, BIT_ULL(b->index));
 	/* An answer that comes now leaves list and done() alone, and has a reference of its own. */
 	list_for_each_entry_safe(qb, next, &late, list) {
+		if (!op_is_write(bio_op(&qb->bio)))
+			qbd_latency_ended(b, 0);
 		atomic_dec(&b->inflight);
 		qb->done(qb);
 	}

@@ -69,6 +69,7 @@ static void pool_free(struct qbd_pool *pool)
 	free_wq(pool->owner_wq);
 	qbd_owner_exit(pool);
 	qbd_standby_exit(pool);
+	free_wq(pool->event_wq);
 	qbd_journal_exit(pool);
 	if (pool->started)
 		qbd_chunks_exit(pool);
@@ -82,6 +83,7 @@ static void pool_free(struct qbd_pool *pool)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		qbd_backend_free(pool->backend[i]);
 	cleanup_srcu_struct(&pool->backends_srcu);
+	qbd_pace_exit(pool);
 	mempool_exit(&pool->pages);
 	qbd_memory_exit(pool);
 	mempool_exit(&pool->rows);
@@ -129,6 +131,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	spin_lock_init(&pool->map_lock);
 	spin_lock_init(&pool->slot_lock);
 	spin_lock_init(&pool->named_lock);
+	spin_lock_init(&pool->limit_lock);
 	mutex_init(&pool->volume_mutex);
 	mutex_init(&pool->pages_mutex);
 	mutex_init(&pool->memory_mutex);
@@ -143,16 +146,22 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	INIT_LIST_HEAD(&pool->dead_layers);
 	xa_init(&pool->layers);
 	xa_init(&pool->volumes);
-	init_waitqueue_head(&pool->resync_wait);
 	INIT_WORK(&pool->reap_work, qbd_chunk_reap);
 	INIT_WORK(&pool->resync_work, qbd_resync_work);
 	INIT_WORK(&pool->scrub_work, qbd_scrub_work);
 	INIT_WORK(&pool->free_work, qbd_free_deleted);
+	if (qbd_pace_init(pool)) {
+		kfree(pool);
+		return NULL;
+	}
 	if (init_srcu_struct(&pool->backends_srcu)) {
+		qbd_pace_exit(pool);
 		kfree(pool);
 		return NULL;
 	}
 	qbd_member_init(pool);
+	qbd_event_init(pool);
+	qbd_latency_init(pool);
 	qbd_flush_init(pool);
 	qbd_standby_init(pool);
 	qbd_kept_init(pool);
@@ -165,6 +174,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->table_places = kvzalloc(QBD_PAGE_PLACES, GFP_KERNEL);
 	pool->owner_wq = pool_wq("owner", WQ_UNBOUND | WQ_HIGHPRI, 0);
 	pool->member_wq = pool_wq("member", WQ_UNBOUND, 1);
+	pool->event_wq = pool_wq("event", WQ_UNBOUND, 1);
 	pool->stamp_wq = pool_wq("stamp", WQ_UNBOUND, 1);
 	pool->kept_wq = pool_wq("kept", WQ_UNBOUND, 1);
 	pool->kept_buffer = kmalloc(QBD_PAGE_SIZE, GFP_KERNEL);
@@ -182,7 +192,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	    !pool->member_wq || !pool->stamp_wq ||
 	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
 	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
-	    !pool->reap_wq || !pool->kept_wq || !pool->kept_buffer || qbd_owner_init(pool) ||
+	    !pool->reap_wq || !pool->event_wq || !pool->kept_wq || !pool->kept_buffer || qbd_owner_init(pool) ||
 	    qbd_pages_init(&pool->checkpoint_pages) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
 	    mempool_init_kmalloc_pool(&pool->rows, 4, qbd_rows_max())) {
@@ -214,6 +224,7 @@ int qbd_pool_go(struct qbd_pool *pool)
 	if (pool->features.read_only)
 		WRITE_ONCE(pool->mode, QBD_RO);
 	WRITE_ONCE(pool->active, true);
+	qbd_latency_start(pool);
 	DMINFO("%s: started, epoch %u, %llu chunks", pool->members.pool_name,
 	       pool->members.epochs[0].number, pool->nr_chunks);
 	if (pool->mode == QBD_RW) {
@@ -273,6 +284,7 @@ void qbd_pool_quiesce(struct qbd_pool *pool)
 	WRITE_ONCE(pool->resync.stop, true);
 	WRITE_ONCE(pool->scrub.stop, true);
 	wake_up_all(&pool->resync_wait);
+	qbd_latency_stop(pool);
 	cancel_work_sync(&pool->resync_work);
 	cancel_work_sync(&pool->scrub_work);
 	cancel_work_sync(&pool->free_work);
@@ -281,6 +293,11 @@ void qbd_pool_quiesce(struct qbd_pool *pool)
 	if (!pool->started)
 		return;
 	flush_workqueue(pool->io_wq);
+	/* Reads that were late, and nobody needed any more; a hedge waits in io_wq. */
+	wait_event(pool->hedge_wait, !atomic_read(&pool->hedges));
+	/* The last one is through with the pool when it has dropped this. */
+	spin_lock_irq(&pool->hedge_wait.lock);
+	spin_unlock_irq(&pool->hedge_wait.lock);
 	if (pool->active)
 		qbd_destage_all(pool);
 	/* A checkpoint renews what was busy when it began: the second finds nothing. */

@@ -28,6 +28,7 @@
  *	ring_wq		ring batches: wait for backends, and for epochs, not for stamps
  *	member_wq	epochs: superblocks only
  *	owner_wq	heartbeats: their blocks only
+ *	event_wq	events of device mapper: nothing
  * Each waits only for those below it and for bios. An item that waits for room in
  * the ring holds no lock that a checkpoint needs.
  *
@@ -42,9 +43,11 @@
 #include <linux/bio.h>
 #include <linux/completion.h>
 #include <linux/device-mapper.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
@@ -64,6 +67,12 @@
 #define DM_MSG_PREFIX "qbd"
 
 #define QBD_CACHE_MB	64	/* of checksums, unless the table says otherwise */
+#define QBD_ERROR_LIMIT	64	/* reads of a backend that fail or are wrong, ... */
+#define QBD_ERROR_SECONDS 60	/* ... in this time */
+#define QBD_RESYNC_LEAST 4096	/* KiB/s, beside users */
+#define QBD_SLOW_FACTOR	8	/* times as slow as others: slow */
+#define QBD_MAX_SECONDS	(7u * 24 * 3600)	/* in a setting */
+#define QBD_HOLD_OFF	30	/* seconds, of a backend that failed a third time */
 #define QBD_MAX_RANGES	64	/* of a chunk */
 #define QBD_RANGE_BYTES	(1024u << 10)	/* of user data, about */
 #define QBD_BATCH_BLOCKS	64	/* of the ring, written at a time */
@@ -71,8 +80,9 @@
 #define QBD_MAX_DEADLINE_MS	3600000u
 #define QBD_FAST_READ	(16u << 10)	/* verified in the completion up to here */
 
-struct qbd_pool;
+struct qbd_latency;
 struct qbd_layer;
+struct qbd_pool;
 struct qbd_rows;
 
 /* Statistics of a backend that are errors; for people, never for decisions. */
@@ -81,6 +91,13 @@ struct qbd_backend_stats {
 	atomic64_t write_errors;
 	atomic64_t csum_errors;
 	atomic64_t repaired;
+};
+
+/* How often a backend failed lately; see limit.c. Under limit_lock. */
+struct qbd_flap {
+	u32 outs;
+	time64_t out_at;
+	time64_t in_at;
 };
 
 /* Who has a slot. layer 0: nobody. */
@@ -123,7 +140,10 @@ struct qbd_backend {
 	unsigned int unflushed;
 	atomic_t inflight;
 	u32 latency_ns;		/* of reads, smoothed */
+	struct qbd_latency *latency;
 	struct qbd_backend_stats stats;
+	u32 errors;		/* against its limit; under limit_lock */
+	time64_t errors_since;
 	struct bio_set bios;
 	mempool_t copies;	/* pages for metadata of one with a deadline */
 
@@ -474,6 +494,36 @@ struct qbd_progress {
 	bool again;	/* what is counted goes on */
 };
 
+/* Users' I/O: of a CPU, for ever, or the sums. */
+struct pace_users {
+	u32 begun;
+	u32 ended;
+	u32 timed;	/* reads and writes among them that began during a resync */
+	u64 ns;		/* that those took */
+};
+
+/**
+ * struct qbd_pace - how resync goes beside users; see pace.c
+ * @cpu: users' counters; all but it and @changes is resync's
+ * @changes: of settings
+ * @step: the sums when the step began
+ * @began: when that was
+ * @in_steps: how long users' I/O takes that ends in steps, smoothed, ns
+ * @in_pauses: likewise in pauses
+ * @quarters: of a step, that a pause lasts
+ * @busy: users had I/O in the last step
+ */
+struct qbd_pace {
+	struct pace_users __percpu *cpu;
+	u32 changes;
+	struct pace_users step;
+	u64 began;
+	u64 in_steps;
+	u64 in_pauses;
+	u32 quarters;
+	bool busy;
+};
+
 /* Waits for any number of bios; knows which backends failed. */
 struct qbd_wait {
 	atomic_t left;
@@ -575,6 +625,12 @@ struct qbd_features {
 	u64 force_history;	/* tag of an epoch; 0: none */
 	unsigned int cache_mb;
 	u32 deadline_ms[QBD_MAX_BACKENDS];	/* QBD_DEADLINE_DEFAULT: by kind of device */
+	/* Messages change these. */
+	u32 error_limit;	/* 0: none */
+	u32 error_seconds;
+	u32 hold_off;		/* seconds; 0: none */
+	u32 slow_factor;	/* 0: none is slow */
+	bool hedge;
 };
 
 #define QBD_DEADLINE_DEFAULT	U32_MAX
@@ -586,6 +642,8 @@ struct qbd_features {
  *	one is taken away only after all of them are through
  * @in: bitmap of backends that take part; written by member.c only
  * @failing: failed a write and are still in: their epoch is being made
+ * @over_limit: likewise, but what they wrote is not in doubt
+ * @slow: in, and slow; written by latency.c only
  * @meta_sem: read: makes chunk, volume or layer records; write: keeps them away
  */
 struct qbd_pool {
@@ -608,6 +666,8 @@ struct qbd_pool {
 	struct qbd_backend *backend[QBD_MAX_BACKENDS];
 	u64 in;
 	u64 failing;
+	u64 over_limit;
+	u64 slow;
 	struct work_struct member_work;
 	struct work_struct stamp_work;
 	wait_queue_head_t member_wait;
@@ -633,7 +693,14 @@ struct qbd_pool {
 	u64 member_epochs;		/* up to which of them the epochs are durable */
 	u64 member_done;		/* up to which of them all is settled */
 	struct qbd_membership *next_members;	/* room for one, under member_lock */
-	spinlock_t member_list_lock;	/* failing, kept and what goes with it, member_wanted */
+	spinlock_t member_list_lock;	/* failing, over_limit, kept and what goes with it, member_wanted */
+
+	spinlock_t limit_lock;
+	struct qbd_flap flaps[QBD_MAX_BACKENDS];
+	struct mutex event_mutex;	/* event_table */
+	struct dm_table *event_table;
+	struct work_struct event_work;
+	struct delayed_work latency_work;
 
 	spinlock_t map_lock;		/* maps, tables, which chunks there are */
 	spinlock_t slot_lock;		/* slots of all backends */
@@ -683,6 +750,12 @@ struct qbd_pool {
 	bool checkpoint_left;
 	atomic64_t checkpoints;
 
+	atomic_t hedge_credit;		/* how many more reads may be hedged now */
+	atomic_t hedges;		/* reads that may be, in flight */
+	wait_queue_head_t hedge_wait;
+	atomic64_t hedged;
+	atomic64_t hedges_won;
+
 	struct work_struct resync_work;
 	struct work_struct scrub_work;
 	struct work_struct free_work;
@@ -690,6 +763,8 @@ struct qbd_pool {
 	wait_queue_head_t resync_wait;
 	struct qbd_progress scrub;
 	unsigned int resync_rate;	/* KiB/s; 0: no limit */
+	unsigned int resync_least;	/* KiB/s beside users */
+	struct qbd_pace pace;
 	atomic64_t blocks_repaired;
 	atomic64_t blocks_lost;
 
@@ -705,6 +780,7 @@ struct qbd_pool {
 	struct workqueue_struct *stamp_wq;
 	struct workqueue_struct *owner_wq;
 	struct workqueue_struct *kept_wq;
+	struct workqueue_struct *event_wq;
 	struct workqueue_struct *reap_wq;
 	mempool_t pages;
 	mempool_t rows;
@@ -757,6 +833,7 @@ struct qbd_io {
 	u64 doubted;
 	u32 times;
 	struct bvec_iter iter;	/* as it came: completion advances the bio's own */
+	u64 start_ns;		/* 0: not timed */
 	struct work_struct work;
 };
 
@@ -919,6 +996,7 @@ u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members,
 /* member.c */
 void qbd_member_init(struct qbd_pool *pool);
 void qbd_member_fail(struct qbd_pool *pool, u64 which);
+void qbd_member_limit(struct qbd_pool *pool, u64 which);
 int qbd_member_settle(struct qbd_pool *pool, u64 which);
 int qbd_member_leave(struct qbd_pool *pool, u64 which);
 int qbd_member_out(struct qbd_pool *pool, unsigned int index);
@@ -944,9 +1022,33 @@ bool qbd_io_end(struct qbd_io *io, int err);
 void qbd_parked_go(struct qbd_pool *pool);
 void qbd_parked_fail(struct qbd_pool *pool);
 void qbd_parked_leave(struct qbd_target *t, enum qbd_leaving leaving);
+/* event.c */
+void qbd_event_init(struct qbd_pool *pool);
+void qbd_event(struct qbd_pool *pool);
+void qbd_event_table(struct qbd_pool *pool, struct dm_table *table);
+void qbd_event_forget(struct qbd_pool *pool, struct dm_table *table);
+
+/* latency.c */
+void qbd_latency_init(struct qbd_pool *pool);
+void qbd_latency_start(struct qbd_pool *pool);
+void qbd_latency_stop(struct qbd_pool *pool);
+int qbd_latency_alloc(struct qbd_backend *b);
+void qbd_latency_free(struct qbd_backend *b);
+void qbd_latency_begun(struct qbd_backend *b);
+void qbd_latency_ended(struct qbd_backend *b, u64 ns);
+u64 qbd_latency_late(const struct qbd_backend *b);
+u32 qbd_latency_slow(const struct qbd_chunk *chunk);
+void qbd_latency_get(const struct qbd_backend *b, u32 *p50_us, u32 *p99_us);
+
+/* limit.c */
+void qbd_limit_error(struct qbd_backend *b);
+u32 qbd_limit_errors(struct qbd_backend *b);
+void qbd_limit_out(struct qbd_pool *pool, unsigned int index);
+void qbd_limit_in(struct qbd_pool *pool, unsigned int index, bool other);
+unsigned int qbd_limit_held(struct qbd_pool *pool, unsigned int index, unsigned int *outs);
 
 /* readmit.c */
-int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path,
+int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path, bool now,
 		     const char **error);
 int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *path,
 		       const char **error);
@@ -1071,6 +1173,9 @@ struct qbd_waiter {
  * @write: blocks that a write changes, likewise; for replicas a bit a leg
  * @ring: blocks that a write puts into the journal, likewise
  * @bad: current legs whose block was wrong or unreadable
+ * @avoid: legs that are not read where others have what it takes
+ * @strict: they are not read at all
+ * @blamed: backends of which that was counted against their limit
  * @want: blocks that are being read or mended
  * @lock: of the rows, while a write of them is in flight
  * @io: the user's bio, if it is one
@@ -1084,6 +1189,7 @@ struct qbd_rows {
 	bool pooled;
 	bool any_bad;
 	bool fua;
+	bool strict;
 	bool ranged;		/* a write straight to its place: of active ranges */
 	u32 again;		/* reconcile writes these legs, right or not */
 	bool lose;		/* and takes for gone what it cannot read */
@@ -1098,6 +1204,8 @@ struct qbd_rows {
 	u32 *bad;
 	u32 *want;
 
+	u32 avoid;
+	u64 blamed;
 	atomic_t left;
 	atomic64_t failed;
 	void (*done)(struct qbd_rows *rows);
@@ -1265,6 +1373,31 @@ u64 qbd_chunks_count(struct qbd_pool *pool,
 		     bool (*wanted)(struct qbd_pool *pool, const struct qbd_map *map));
 void qbd_resync_work(struct work_struct *work);
 void qbd_scrub_work(struct work_struct *work);
+
+/* pace.c */
+int qbd_pace_init(struct qbd_pool *pool);
+void qbd_pace_exit(struct qbd_pool *pool);
+u32 qbd_pace_rows(struct qbd_pool *pool, u32 rows);
+void qbd_pace_begin(struct qbd_pool *pool);
+void qbd_pace_end(struct qbd_pool *pool, u64 bytes);
+void qbd_pace_changed(struct qbd_pool *pool);
+
+/* A user's I/O begins; in map(), before anything can end it. */
+static inline void qbd_pace_user_begins(struct qbd_pool *pool, struct qbd_io *io, bool timed)
+{
+	io->start_ns = timed && READ_ONCE(pool->resync.running) ? ktime_get_ns() : 0;
+	this_cpu_inc(pool->pace.cpu->begun);
+}
+
+/* It ended, or was not taken. */
+static inline void qbd_pace_user_ends(struct qbd_pool *pool, struct qbd_io *io)
+{
+	if (io->start_ns) {
+		this_cpu_add(pool->pace.cpu->ns, ktime_get_ns() - io->start_ns);
+		this_cpu_inc(pool->pace.cpu->timed);
+	}
+	this_cpu_inc(pool->pace.cpu->ended);
+}
 
 /* pool.c */
 struct qbd_pool *qbd_pool_find(struct mapped_device *md);

@@ -404,14 +404,16 @@ unlock:
  * another device
  * @pool: the pool
  * @index: index of the backend
- * @error: set to what was wrong
  * @path: its device
+ * @now: also one that is held off because it failed again and again (limit.c)
+ * @error: set to what was wrong
  *
  * Sleeps, long. Context: no lock. Return: 0, or an error and what it was.
  */
-int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path,
+int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path, bool now,
 		     const char **error)
 {
+	unsigned int held, outs;
 	struct qbd_slot *entries = NULL;
 	struct qbd_pages pages = {};
 	struct qbd_backend *b;
@@ -423,6 +425,13 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 		return err;
 	if (pool->members.members[index].state == QBD_MEMBER_IN)
 		return reopen_kept(pool, index, path, error);
+	held = qbd_limit_held(pool, index, &outs);
+	if (held && !now) {
+		DMWARN("%s: backend %u failed %u times: it is not let in for %u s",
+		       pool->members.pool_name, index, outs, held);
+		*error = "Backend failed again and again, and is held off";
+		return -EAGAIN;
+	}
 	/* What it missed has left insync before anything is compared. */
 	*error = "Cannot record what the backend missed";
 	err = qbd_member_quiet(pool);
@@ -485,6 +494,8 @@ up:
 		DMINFO("%s: backend %u (%s) is in again, epoch %u", pool->members.pool_name,
 		       index, b->name, pool->members.epochs[0].number);
 		qbd_kept_soon(pool);
+		qbd_limit_in(pool, index, false);
+		qbd_event(pool);
 		queue_work(pool->repair_wq, &pool->resync_work);
 		qbd_checkpoint_soon(pool);
 		goto out;
@@ -581,6 +592,8 @@ up:
 	if (!err) {
 		DMINFO("%s: backend %u is now %s, epoch %u", pool->members.pool_name, index,
 		       b->name, pool->members.epochs[0].number);
+		qbd_limit_in(pool, index, true);
+		qbd_event(pool);
 		queue_work(pool->repair_wq, &pool->resync_work);
 		qbd_checkpoint_soon(pool);
 		goto out;

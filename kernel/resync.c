@@ -18,11 +18,8 @@
  *				REBUILD legs with all of it
  *	4. record: they are LIVE and in insync
  *
- * Model: tests/model/members.pml.
+ * How fast it goes beside users: pace.c. Model: tests/model/members.pml.
  */
-#include <linux/delay.h>
-#include <linux/ktime.h>
-
 #include "qbd.h"
 
 /* Legs to fill: not current, on a backend that is in. *none: legs without a slot. */
@@ -47,34 +44,64 @@ static u32 legs_to_fill(const struct qbd_chunk *chunk, u32 *none)
 	return fill;
 }
 
+static bool can_be_filled(const struct qbd_chunk *chunk)
+{
+	return !chunk->dead && chunk->map &&
+	       hweight32(qbd_chunk_current(chunk)) >= chunk->layer->policy.k;
+}
+
+/* A slot for a leg that has none, on a backend without a leg of the chunk. */
+static u64 choose_slot(const struct qbd_chunk *chunk)
+{
+	const struct qbd_map *map = chunk->map;
+	/*
+	 * insync names those that are out, too, which are left behind; one that is in may
+	 * have a leg that no table told us.
+	 */
+	u64 taken = map->insync & READ_ONCE(chunk->layer->pool->in), chosen;
+	unsigned int l, got;
+
+	for (l = 0; l < map->nr_legs; l++)
+		if (map->legs[l] != QBD_LEG_NONE)
+			taken |= BIT_ULL(qbd_leg_backend(map->legs[l]));
+	if (qbd_slots_choose(chunk->layer, chunk->number, taken, 1, &chosen, &got) || !got)
+		return QBD_LEG_NONE;
+	return chosen;
+}
+
 /* Step 1. Return: the legs that are REBUILD now, or 0. */
 static u32 begin(struct qbd_chunk *chunk, int *err)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
 	struct qbd_record *r = &chunk->record;
-	u64 taken = 0, chosen = QBD_LEG_NONE;
+	u64 chosen = QBD_LEG_NONE, lsn = U64_MAX;
 	u32 fill = 0, none;
-	unsigned int i, got;
+	unsigned int i;
 
 	*err = qbd_ring_admit(pool);
 	if (*err)
 		return 0;
 	down_read(&pool->meta_sem);
 	mutex_lock(&chunk->mutex);
-	*err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
-	if (*err || chunk->dead || !chunk->map ||
-	    hweight32(qbd_chunk_current(chunk)) < chunk->layer->policy.k)
+	*err = qbd_ring_wait(pool, chunk->record_lsn);
+	if (*err || !can_be_filled(chunk))
 		goto out;
 	fill = legs_to_fill(chunk, &none);
+	if (none)
+		chosen = choose_slot(chunk);
+	/* Nor a stamp: who is out has missed nothing by this. */
+	if (!fill && chosen == QBD_LEG_NONE)
+		goto out;
+	*err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
+	fill = 0;
+	if (*err || !can_be_filled(chunk))
+		goto release;
+	fill = legs_to_fill(chunk, &none);
 	qbd_chunk_record(chunk, r, QBD_CHUNK_REBUILD);
-	for (i = 0; i < r->nr_legs; i++) {
-		taken |= BIT_ULL(r->legs[i].backend);
+	for (i = 0; i < r->nr_legs; i++)
 		if (fill & BIT(r->legs[i].leg))
 			r->legs[i].state = QBD_SLOT_REBUILD;
-	}
-	/* insync may name a backend whose leg no table told us: it is not here. */
-	if (none && !qbd_slots_choose(chunk->layer, chunk->number, taken | r->insync, 1, &chosen,
-				      &got) && got) {
+	if (chosen != QBD_LEG_NONE) {
 		r->legs[r->nr_legs].backend = qbd_leg_backend(chosen);
 		r->legs[r->nr_legs].slot = qbd_leg_slot(chosen);
 		r->legs[r->nr_legs].leg = __ffs(none);
@@ -82,29 +109,17 @@ static u32 begin(struct qbd_chunk *chunk, int *err)
 		r->nr_legs++;
 		fill |= BIT(__ffs(none));
 	}
-	if (fill) {
-		u64 lsn = qbd_chunk_append(chunk);
-
-		if (lsn == U64_MAX && chosen != QBD_LEG_NONE)
-			qbd_slots_release(pool, chosen);
-		*err = qbd_ring_wait(pool, lsn);
-	}
+	if (!fill)
+		goto out;
+	lsn = qbd_chunk_append(chunk);
+	*err = qbd_ring_wait(pool, lsn);
+release:
+	if (lsn == U64_MAX && chosen != QBD_LEG_NONE)
+		qbd_slots_release(pool, chosen);
 out:
 	mutex_unlock(&chunk->mutex);
 	up_read(&pool->meta_sem);
 	return *err ? 0 : fill;
-}
-
-/* Sleeps as long as it takes to stay below the limit. */
-static void limit_rate(struct qbd_pool *pool, u64 bytes)
-{
-	unsigned int rate = READ_ONCE(pool->resync_rate);
-
-	atomic64_add(bytes, &pool->resync.bytes);
-	if (rate && bytes)
-		wait_event_timeout(pool->resync_wait, READ_ONCE(pool->resync.stop) ||
-				   !READ_ONCE(pool->resync_rate),
-				   msecs_to_jiffies(div_u64(bytes, rate)));
 }
 
 /* Step 2, for rows @first to @first + @nr - 1. */
@@ -123,6 +138,7 @@ static int fill_rows(struct qbd_chunk *chunk, u32 fill, u32 first, u32 nr, u64 *
 	      qbd_csum_load(chunk, first * layer->units, (first + nr) * layer->units - 1);
 	if (!err) {
 		qbd_rows_csums(rows);
+		rows->avoid = qbd_latency_slow(chunk);
 		err = qbd_rows_read(rows, 0, nr, layer->code ? fill : 1);
 	}
 	if (!err) {
@@ -231,7 +247,7 @@ static int resync_chunk(struct qbd_chunk *chunk)
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_pool *pool = layer->pool;
 	int err = 0;
-	u32 fill, row, times;
+	u32 fill, row, times, nr;
 
 	/* A leg without a slot at a time: each round finds one more. */
 	for (;;) {
@@ -239,15 +255,17 @@ static int resync_chunk(struct qbd_chunk *chunk)
 		fill = begin(chunk, &err);
 		if (!fill || err)
 			return err;
-		for (row = 0; row < layer->rows; row += layer->io_rows) {
+		for (row = 0; row < layer->rows; row += nr) {
 			u64 bytes = 0;
 
 			if (READ_ONCE(pool->resync.stop))
 				return -EINTR;
-			err = fill_rows(chunk, fill, row, layer->io_rows, &bytes);
+			nr = min(qbd_pace_rows(pool, layer->io_rows), layer->rows - row);
+			qbd_pace_begin(pool);
+			err = fill_rows(chunk, fill, row, nr, &bytes);
 			if (err)
 				return err;
-			limit_rate(pool, bytes);
+			qbd_pace_end(pool, bytes);
 		}
 		err = finish(chunk, fill, times);
 		if (err)
@@ -394,4 +412,6 @@ void qbd_resync_work(struct work_struct *work)
 	pool->resync.again = work_pending(work);
 	if (pool->resync.again)
 		WRITE_ONCE(pool->resync.running, true);
+	else if (atomic64_read(&pool->resync.todo))
+		qbd_event(pool);
 }

@@ -441,6 +441,7 @@ bool qbd_ring_stop(struct qbd_pool *pool, int error)
 		WRITE_ONCE(pool->mode, QBD_FAILED);
 	wake_up_all(&ring->wait);
 	wake_up_all(&pool->member_wait);
+	qbd_event(pool);
 	qbd_kept_soon(pool);
 	return first;
 }

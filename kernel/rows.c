@@ -397,8 +397,12 @@ void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row)
 		goto out;
 	rows->any_bad = true;
 	/* A read that failed is counted as such, where it ended. */
-	if (b && !(atomic64_read(&rows->failed) & BIT_ULL(b->index)))
+	if (b && !(atomic64_read(&rows->failed) & BIT_ULL(b->index))) {
 		atomic64_inc(&b->stats.csum_errors);
+		if (!(rows->blamed & BIT_ULL(b->index)))
+			qbd_limit_error(b);
+		rows->blamed |= BIT_ULL(b->index);
+	}
 	DMWARN_LIMIT("%s: volume %u chunk %u row %u leg %u: bad block on backend %u (%s)",
 		     pool->members.pool_name, chunk->layer->volume, chunk->number,
 		     rows->first + row, leg, qbd_leg_backend(chunk->map->legs[leg]),
@@ -456,21 +460,29 @@ u32 qbd_rows_nearest(const struct qbd_chunk *chunk, u32 legs)
 	return best;
 }
 
-/* What to read next so that a row gets what is wanted of it; 0: nothing more. */
+/*
+ * What to read next so that a row gets what is wanted of it; 0: nothing more. What is
+ * wanted itself, if it is there, else enough others to rebuild it; without the legs
+ * that are to be avoided, if that can be.
+ */
 static u32 rows_next(struct qbd_rows *rows, u32 row, u32 want, u32 current_legs)
 {
 	const struct qbd_layer *layer = rows->chunk->layer;
-	u32 have = rows->have[row], left = current_legs & ~rows->bad[row], more, l;
+	u32 have = rows->have[row], left = current_legs & ~rows->bad[row];
+	u32 good = left & ~rows->avoid, more, l;
 
 	if (!(want & ~have))
 		return 0;
-	if (rows->nr_legs == 1)
+	if (rows->nr_legs == 1) {
+		left = good ?: rows->strict ? 0 : left;
 		return left ? BIT(qbd_rows_nearest(rows->chunk, left)) : 0;
+	}
 	left &= ~have;
-	/* What is wanted itself, if it is there ... */
+	good &= ~have;
+	if (rows->strict || hweight32(have | good) >= layer->policy.k)
+		left = good;
 	if ((want & ~have & ~left) == 0)
 		return want & ~have;
-	/* ... else enough others to rebuild it. */
 	more = want & ~have & left;
 	for (l = 0; hweight32(have | more) < layer->policy.k && left >> l; l++)
 		more |= left & BIT(l);

@@ -36,7 +36,7 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 			unsigned int *left, char **error)
 {
 	const char *word = dm_shift_arg(as), *value;
-	unsigned int mb;
+	unsigned int number;
 
 	(*left)--;
 	if (!strcasecmp(word, "allow_degraded")) {
@@ -55,9 +55,15 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 		features->take_over = true;
 		return 0;
 	}
+	if (!strcasecmp(word, "hedge=off")) {
+		features->hedge = false;
+		return 0;
+	}
 	*error = "Unknown feature of qbd-pool";
 	if (strcasecmp(word, "force_history") && strcasecmp(word, "on_loss") &&
-	    strcasecmp(word, "cache_mb") && strcasecmp(word, "deadline"))
+	    strcasecmp(word, "cache_mb") && strcasecmp(word, "deadline") &&
+	    strcasecmp(word, "error_limit") && strcasecmp(word, "hold_off") &&
+	    strcasecmp(word, "slow_factor"))
 		return -EINVAL;
 	*error = "A feature of qbd-pool needs a value";
 	if (!*left)
@@ -71,14 +77,34 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 	}
 	if (!strcasecmp(word, "cache_mb")) {
 		*error = "cache_mb is not a number from 1 to 65536";
-		if (kstrtouint(value, 10, &mb) || !mb || mb > 65536)
+		if (kstrtouint(value, 10, &number) || !number || number > 65536)
 			return -EINVAL;
-		features->cache_mb = mb;
+		features->cache_mb = number;
 		return 0;
 	}
 	if (!strcasecmp(word, "deadline")) {
 		*error = "deadline is not the index of a backend, \":\" and up to 3600000 ms";
 		return parse_deadline(value, features) ? 0 : -EINVAL;
+	}
+	if (!strcasecmp(word, "error_limit")) {
+		*error = "error_limit is not a number and a number of seconds";
+		if (kstrtouint(value, 10, &features->error_limit) || !*left)
+			return -EINVAL;
+		value = dm_shift_arg(as);
+		(*left)--;
+		return kstrtouint(value, 10, &features->error_seconds) ||
+		       !features->error_seconds || features->error_seconds > QBD_MAX_SECONDS ?
+		       -EINVAL : 0;
+	}
+	if (!strcasecmp(word, "hold_off")) {
+		*error = "hold_off is not a number of seconds, a week at most";
+		return kstrtouint(value, 10, &features->hold_off) ||
+		       features->hold_off > QBD_MAX_SECONDS ? -EINVAL : 0;
+	}
+	if (!strcasecmp(word, "slow_factor")) {
+		*error = "slow_factor is not a number up to 1000000";
+		return kstrtouint(value, 10, &features->slow_factor) ||
+		       features->slow_factor > 1000000 ? -EINVAL : 0;
 	}
 	*error = "on_loss is neither error nor queue";
 	if (strcasecmp(value, "error") && strcasecmp(value, "queue"))
@@ -168,7 +194,14 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	};
 	struct dm_arg_set as = { argc, argv }, devices;
 	struct mapped_device *md = dm_table_get_md(ti->table);
-	struct qbd_features features = { .cache_mb = QBD_CACHE_MB };
+	struct qbd_features features = {
+		.cache_mb = QBD_CACHE_MB,
+		.error_limit = QBD_ERROR_LIMIT,
+		.error_seconds = QBD_ERROR_SECONDS,
+		.hold_off = QBD_HOLD_OFF,
+		.slow_factor = QBD_SLOW_FACTOR,
+		.hedge = true,
+	};
 	struct qbd_pool *pool, *running;
 	unsigned int nr, left = 0;
 	int err;
@@ -230,6 +263,7 @@ put:
 
 static void pool_dtr(struct dm_target *ti)
 {
+	qbd_event_forget(ti->private, ti->table);
 	qbd_pool_put(ti->private);
 }
 
@@ -240,6 +274,7 @@ static int pool_map(struct dm_target *ti, struct bio *bio)
 
 static int pool_preresume(struct dm_target *ti)
 {
+	qbd_event_table(ti->private, ti->table);
 	return qbd_pool_start(ti->private);
 }
 
@@ -258,6 +293,7 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 {
 	struct qbd_pool *pool = ti->private;
 	const struct qbd_features *f = &pool->features;
+	bool limited = f->error_limit != QBD_ERROR_LIMIT || f->error_seconds != QBD_ERROR_SECONDS;
 	unsigned int sz = 0, i, nr = 0;
 
 	switch (type) {
@@ -277,8 +313,10 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 				DMEMIT(" -");
 		}
 		nr = f->allow_degraded + f->read_only + f->standby + f->take_over +
-		     2 * !!f->force_history +
-		     2 * (f->cache_mb != QBD_CACHE_MB) + 2 * READ_ONCE(pool->on_loss_queue);
+		     !f->hedge + 2 * !!f->force_history + 2 * (f->cache_mb != QBD_CACHE_MB) +
+		     2 * READ_ONCE(pool->on_loss_queue) + 3 * limited +
+		     2 * (f->hold_off != QBD_HOLD_OFF) +
+		     2 * (f->slow_factor != QBD_SLOW_FACTOR);
 		for (i = 0; i < QBD_MAX_BACKENDS; i++)
 			nr += 2 * (f->deadline_ms[i] != QBD_DEADLINE_DEFAULT);
 		if (nr)
@@ -300,6 +338,14 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 				DMEMIT(" deadline %u:%u", i, f->deadline_ms[i]);
 		if (READ_ONCE(pool->on_loss_queue))
 			DMEMIT(" on_loss queue");
+		if (limited)
+			DMEMIT(" error_limit %u %u", f->error_limit, f->error_seconds);
+		if (f->hold_off != QBD_HOLD_OFF)
+			DMEMIT(" hold_off %u", f->hold_off);
+		if (f->slow_factor != QBD_SLOW_FACTOR)
+			DMEMIT(" slow_factor %u", f->slow_factor);
+		if (!f->hedge)
+			DMEMIT(" hedge=off");
 		break;
 	case STATUSTYPE_IMA:
 		*result = 0;
@@ -567,13 +613,19 @@ static bool volume_hold(struct volume_target *t, struct bio *bio, int *result)
 
 static int volume_map(struct dm_target *ti, struct bio *bio)
 {
+	struct qbd_io *io = dm_per_bio_data(bio, sizeof(*io));
+	bool data = bio_op(bio) == REQ_OP_READ || bio_op(bio) == REQ_OP_WRITE;
 	struct volume_target *t = ti->private;
 	int result = DM_MAPIO_SUBMITTED;
 
+	qbd_pace_user_begins(t->pool, io, data && bio->bi_iter.bi_size);
 	/* Pairs with volume_attach(). */
-	if (unlikely(!smp_load_acquire(&t->volume)) && volume_hold(t, bio, &result))
-		return result;
-	return volume_io(t, bio);
+	if (likely(smp_load_acquire(&t->volume)) || !volume_hold(t, bio, &result))
+		result = volume_io(t, bio);
+	/* The bio is ours no more where it was taken; else end_io does not see it. */
+	if (result != DM_MAPIO_SUBMITTED)
+		qbd_pace_user_ends(t->pool, io);
+	return result;
 }
 
 static void end_held(struct bio_list *held, blk_status_t status)
@@ -647,6 +699,14 @@ static void volume_resume(struct dm_target *ti)
 	qbd_parked_leave(&t->parks, QBD_STAYS);
 }
 
+static int volume_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
+{
+	struct volume_target *t = ti->private;
+
+	qbd_pace_user_ends(t->pool, dm_per_bio_data(bio, sizeof(struct qbd_io)));
+	return DM_ENDIO_DONE;
+}
+
 static void volume_status(struct dm_target *ti, status_type_t type, unsigned int flags,
 			  char *result, unsigned int maxlen)
 {
@@ -701,6 +761,7 @@ static struct target_type volume_target = {
 	.ctr = volume_ctr,
 	.dtr = volume_dtr,
 	.map = volume_map,
+	.end_io = volume_end_io,
 	.presuspend = volume_presuspend,
 	.presuspend_undo = volume_resume,
 	.resume = volume_resume,

@@ -17,6 +17,10 @@
  *		standby			wait until the owner, another host, hands over
  *		take_over		no other host owns the pool, says the operator
  *		deadline <index>:<ms>	how long that backend has to answer; 0: for ever
+ *		error_limit <n> <seconds>	as the messages
+ *		hold_off <seconds>
+ *		slow_factor <n>
+ *		hedge=off
  *	The order of the devices does not matter; each says in its superblock which
  *	backend it is. I/O to the pool device fails.
  *
@@ -29,7 +33,8 @@
  *			[block_size=<bytes>] [tag=<tag>]
  *	remove_volume <name>
  *	fail <index>			take a backend out
- *	readd <index> <dev>		let the same backend (its UUID) in again; or, if it
+ *	readd <index> <dev> [now]	let the same backend (its UUID) in again; now:
+ *					although it failed again and again. Or, if it
  *					fails and had to stay in, this is its device now
  *	on_loss error|queue		what I/O does when too few legs are left; what
  *					waits fails with "error"
@@ -37,6 +42,14 @@
  *	deadline <index> <ms>		how long a backend has to answer; 0: for ever
  *	resync start|stop
  *	resync rate <KiB/s>		0: no limit
+ *	resync least <KiB/s>		beside users; 0: as slow as they need
+ *	error_limit <n> <seconds>	a backend with so many reads that fail or are
+ *					wrong in so many seconds goes out; 0: no limit
+ *	hold_off <seconds>		a backend that failed a third time is not let in
+ *					for so long, a fourth time for twice as long, ...
+ *	slow_factor <n>			a backend whose reads take so many times as long
+ *					as others' is slow; 0: none is
+ *	hedge=on|off			reads that are late are read from others too
  *	scrub start|stop
  *	hand_over			to the host that has the pool in standby
  *	checkpoint			the journal is destaged, and all that is recorded
@@ -54,6 +67,10 @@
  *		<requests that were not answered by then> <those still in flight>
  *		<tags|->
  *		tags have blanks, so what is added in future comes before them
+ *	limits
+ *		<index> <ok|slow|out> <p50 us> <p99 us> <errors> <failures> <seconds>
+ *		how long its reads take lately, errors that count against its limit,
+ *		how often it failed lately, for how long it is not let in
  *	volumes and verify end with a line "more <from number>" when there was no
  *	room for all.
  *
@@ -69,6 +86,7 @@
  *	lease <none|claim|owns|lost|released> <milliseconds>
  *	on_loss <error|queue> <backends that fail and stay in, a bitmap, hexadecimal>
  *	<requests that wait>
+ *	hedge <on|off> <reads that were hedged> <hedges that were first>
  *
  *	health: a character a backend index: A in and whole, a in with legs not in
  *	sync, K in and failing (it has to stay: a chunk or the ring needs it), S out

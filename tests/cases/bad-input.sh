@@ -206,6 +206,13 @@ pool_words() {
 	for word in 64:1 -1:1 0 0: :1 0:x 0:3600001 0:10000000 0:1x; do
 		pool_refused 'deadline is not the index' "6 $all 2 deadline $word"
 	done
+	pool_refused 'error_limit is not a number' "6 $all 2 error_limit 8"
+	pool_refused 'error_limit is not a number' "6 $all 3 error_limit 8 0"
+	pool_refused 'error_limit is not a number' "6 $all 3 error_limit many 60"
+	pool_refused 'error_limit is not a number' "6 $all 3 error_limit 8 604801"
+	pool_refused 'hold_off is not a number' "6 $all 2 hold_off -1"
+	pool_refused 'hold_off is not a number' "6 $all 2 hold_off 604801"
+	pool_refused 'slow_factor is not a number' "6 $all 2 slow_factor 2.5"
 	table_refused 'read-only table|needs a writable table' "0 8192 qbd-pool 6 $all" --readonly
 	# One target alone in a table: dm refuses by itself.
 	table_refused 'singleton|target' "0 8192 qbd-pool 6 $all
@@ -457,6 +464,21 @@ messages_for_volumes() {
 	message_refused 'neither start, stop nor rate' 'resync rate fast'
 	message_refused 'neither start, stop nor rate' 'resync rate -1'
 	message_refused 'neither start, stop nor rate' 'resync rate 4294967296'
+	message_refused 'neither start, stop nor rate' 'resync least'
+	message_refused 'neither start, stop nor rate' 'resync least -1'
+	message_refused 'needs a number and a number of seconds' 'error_limit 8'
+	message_refused 'needs a number and a number of seconds' 'error_limit 8 0'
+	message_refused 'needs a number and a number of seconds' 'error_limit 8 604801'
+	message_refused 'needs a number and a number of seconds' 'error_limit x 60'
+	message_refused 'needs a number' hold_off
+	message_refused 'needs a number' 'hold_off 604801'
+	message_refused 'needs a number' 'slow_factor -1'
+	message_refused 'wrong number of words' 'limits 1'
+	message_refused 'needs the index of a backend and a device' 'readd now'
+	message_refused 'needs the index of a backend and a device' 'readd 1 now now now'
+	message_refused 'unknown' hedge
+	message_refused 'unknown' 'hedge=maybe'
+	message_refused 'unknown' 'hedge=off 1'
 	message_refused 'neither start nor stop' scrub
 	message_refused 'neither start nor stop' 'scrub rate 1'
 	message_refused 'neither error nor queue' on_loss
@@ -478,7 +500,7 @@ messages_for_backends() {
 	message_refused 'no such backend' 'fail 4294967295'
 	message_refused 'needs the index of a backend and a device' readd
 	message_refused 'needs the index of a backend and a device' 'readd 0'
-	message_refused 'needs the index of a backend and a device' "readd 0 $(dev t0) now"
+	message_refused 'needs the index of a backend and a device' "readd 0 $(dev t0) soon"
 	message_refused 'Backend is in' "readd 0 $(dev t0)"
 	message_refused 'No such backend' "readd 6 $(dev t0)"
 	message_refused 'No such backend' "readd 64 $(dev t0)"

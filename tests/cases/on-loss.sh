@@ -328,6 +328,7 @@ one_does_not_return() { # error|queue
 one_after_another() {
 	local round i writer
 	leg_pool 2 48 queue --extent-size 1M
+	message hold_off 0
 	volume replicas=2 16M
 	random_file "$WORK/data" 4
 	put "$WORK/data"

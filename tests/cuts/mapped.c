@@ -81,7 +81,7 @@ void mapped_readd(unsigned int backend)
 	for (tries = 0; err == EBUSY && tries < 1000; tries++) {
 		if (tries)
 			usleep(5000);
-		err = pool_message(NULL, 0, "readd %u /dev/cuts%u", backend, backend);
+		err = pool_message(NULL, 0, "readd %u /dev/cuts%u now", backend, backend);
 	}
 	if (err)
 		fail("readd %u: %s", backend, strerror(err));

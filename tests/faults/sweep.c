@@ -281,7 +281,7 @@ static void op_loss(struct volume *v)
 
 static void op_return(struct volume *v)
 {
-	pool_message(NULL, 0, "readd 0 %s", pool_leg(0));
+	pool_message(NULL, 0, "readd 0 %s now", pool_leg(0));
 	wait_idle("resync");
 }
 
@@ -307,7 +307,7 @@ static void mend(void)
 	pool_status(&s);
 	for (i = 0; s.health[i]; i++)
 		if (s.health[i] == 'S' || s.health[i] == 'D')
-			if (pool_message(NULL, 0, "readd %u %s", i, pool_leg(i)))
+			if (pool_message(NULL, 0, "readd %u %s now", i, pool_leg(i)))
 				fail("backend %u cannot return", i);
 	if (pool_message(NULL, 0, "resync start"))
 		fail("no resync");

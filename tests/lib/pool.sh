@@ -91,6 +91,9 @@ pool_status() {
 	destaged) column=28;;
 	kept) column=34;;
 	waiting) column=35;;
+	hedge) column=37;;
+	hedged) column=38;;
+	hedges_won) column=39;;
 	*) fail "no field $1 in the status line";;
 	esac
 	local line fields

@@ -248,7 +248,7 @@ nbd_start() {
 		mapfile -t args < <(sed '/^$/d' "$dir/$name.args")
 		# Not with -f: then it goes with the process that started it, which is a subtest. As a
 		# daemon it is not the leader of its group.
-		rm -f "$dir/$name.pid"
+		rm -f "$dir/$name.pid" "$dir/$name.daemon"
 		setsid nbdkit -i 127.0.0.1 -p "$port" -P "$dir/$name.daemon" -e "$name" file \
 			"$dir/$name.img" "${args[@]}" </dev/null >"$dir/$name.log" 2>&1
 		wait_until 10 test -s "$dir/$name.daemon"

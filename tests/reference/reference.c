@@ -293,7 +293,7 @@ static void bring_back(u64 set)
 			pool_leg_wipe(i);
 			err = pool_message(NULL, 0, "replace %u %s", i, pool_leg(i));
 		} else {
-			err = pool_message(NULL, 0, "readd %u %s", i, pool_leg(i));
+			err = pool_message(NULL, 0, "readd %u %s now", i, pool_leg(i));
 		}
 		if (err)
 			fail("%s %u: %s", replace ? "replace" : "readd", i, strerror(err));

@@ -218,6 +218,16 @@ static void test_answers(void **state)
 	assert_false(live_parse_backend("64 x - out 1 12 0 0 0 0 0 0 0 0 0 0 -", &b));
 	assert_false(live_parse_backend("", &b));
 
+	b.index = 4;
+	assert_true(live_parse_limits("4 out 0 0 7 3 41", &b, 1));
+	assert_true(!b.slow && b.errors == 7 && b.outs == 3 && b.held == 41);
+	assert_true(live_parse_limits("4 slow 60000 131072 0 0 0", &b, 1));
+	assert_true(b.slow && b.p50_us == 60000 && b.p99_us == 131072 && !b.held);
+	/* Of another, and of more to come. */
+	assert_true(live_parse_limits("5 ok 1 2 3 4 5 6", &b, 1));
+	assert_true(b.slow);
+	assert_false(live_parse_limits("4 ok 1 2 3", &b, 1));
+
 	assert_true(live_parse_volume("7 vm1 live 20971520 ec=4+2 4096 -", &v));
 	assert_int_equal(v.number, 7);
 	assert_string_equal(v.name, "vm1");

@@ -88,6 +88,33 @@ bool live_parse_backend(const char *line, struct live_backend *b)
 }
 
 /**
+ * live_parse_limits - read a line of the answer to "limits"
+ * @backends: the one that it is about is completed
+ */
+bool live_parse_limits(const char *line, struct live_backend *backends, unsigned int nr)
+{
+	unsigned int index, v[5], i;
+	char state[8];
+
+	if (sscanf(line, "%u %7s %u %u %u %u %u", &index, state, &v[0], &v[1], &v[2], &v[3],
+		   &v[4]) != 7)
+		return false;
+	for (i = 0; i < nr; i++) {
+		struct live_backend *b = &backends[i];
+
+		if (b->index != index)
+			continue;
+		b->slow = !strcmp(state, "slow");
+		b->p50_us = v[0];
+		b->p99_us = v[1];
+		b->errors = v[2];
+		b->outs = v[3];
+		b->held = v[4];
+	}
+	return true;
+}
+
+/**
  * live_parse_volume - read a line of the answer to "volumes"
  */
 bool live_parse_volume(const char *line, struct live_volume *v)
@@ -262,6 +289,13 @@ static bool backend_line(void *context, const char *line)
 	return live_parse_backend(line, &l->all[l->nr++]);
 }
 
+static bool limits_line(void *context, const char *line)
+{
+	const struct backend_list *l = context;
+
+	return live_parse_limits(line, l->all, l->nr);
+}
+
 /**
  * live_backends - all members of a pool
  * @backends: to be freed, also after an error
@@ -271,6 +305,8 @@ int live_backends(const struct live_pool *pool, struct live_backend **backends, 
 	struct backend_list list = {};
 	int err = read_lines(pool, "backends", backend_line, &list);
 
+	if (!err)
+		err = read_lines(pool, "limits", limits_line, &list);
 	*backends = list.all;
 	*nr = list.nr;
 	return err;

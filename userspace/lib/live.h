@@ -27,6 +27,11 @@ struct live_backend {
 	u64 timeouts;	 /* requests that were not answered by then */
 	u64 orphans;	 /* those still in flight */
 	char tags[QBD_TAGS_SIZE];
+	bool slow;
+	u32 p50_us, p99_us; /* of reads, lately */
+	u32 errors; /* against its limit */
+	u32 outs; /* how often it failed lately */
+	u32 held; /* seconds for which it is not let in */
 };
 
 struct live_volume {
@@ -76,6 +81,7 @@ int live_verify(const struct live_pool *pool, struct verify *verify);
 int live_message(const struct live_pool *pool, char **reply, const char *format, ...)
 	__printf(3, 4);
 bool live_parse_backend(const char *line, struct live_backend *backend);
+bool live_parse_limits(const char *line, struct live_backend *backends, unsigned int nr);
 bool live_parse_volume(const char *line, struct live_volume *volume);
 bool live_parse_verify(const char *line, struct verify_volume *volume);
 bool live_healthy(const struct live_status *status);

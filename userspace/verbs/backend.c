@@ -138,15 +138,33 @@ static int run_fail(int argc, char **argv)
 	return ret ? ret : send(&pool, &backend, "fail", NULL);
 }
 
+static int send_readd(const struct live_pool *pool, const struct live_backend *b, dev_t rdev,
+		      bool now)
+{
+	int err;
+
+	err = live_message(pool, NULL, "readd %u %u:%u%s", b->index, major(rdev), minor(rdev),
+			   now ? " now" : "");
+	if (err == -EAGAIN && b->held)
+		complain("%s: backend %u failed %u times, and is not let in for %u s; --now does",
+			 pool->name, b->index, b->outs, b->held);
+	else if (err)
+		complain("%s: backend %u: readd: %s; the kernel's log says why", pool->name,
+			 b->index, strerror(-err));
+	return err ? QBD_FAILED : QBD_FINE;
+}
+
 static int run_readd(int argc, char **argv)
 {
-	static const struct option options[] = { {} };
+	static const struct option options[] = { { "now", no_argument, NULL, 'n' }, {} };
 	struct live_backend backend;
 	struct live_pool pool;
+	bool now = false;
 	dev_t rdev;
-	int ret;
+	int c, ret;
 
-	next_option(argc, argv, "", options);
+	while ((c = next_option(argc, argv, "", options)) != -1)
+		now = c == 'n';
 	if (argc - optind != 2)
 		return usage("backend readd: name a pool and a device");
 	ret = find_pool(argv[optind], &pool);
@@ -158,7 +176,7 @@ static int run_readd(int argc, char **argv)
 		ret = live_kept(&pool.status, backend.index)
 			      ? QBD_FINE
 			      : check_out(&pool, &backend, "is in already");
-	return ret ? ret : send(&pool, &backend, "readd", &rdev);
+	return ret ? ret : send_readd(&pool, &backend, rdev, now);
 }
 
 /* Nothing that is worth something may be on the new device. */
@@ -234,7 +252,7 @@ const struct verb verb_backend_fail = {
 
 const struct verb verb_backend_readd = {
 	.name = "backend readd",
-	.synopsis = "POOL DEV",
+	.synopsis = "POOL DEV [--now]",
 	.help = "Let a backend that was out in again.",
 	.run = run_readd,
 };

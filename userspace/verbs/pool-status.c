@@ -17,6 +17,10 @@ static const char *backend_state(const struct live_status *s, const struct live_
 {
 	char health = b->index < strlen(s->health) ? s->health[b->index] : QBD_HEALTH_NONE;
 
+	if (!b->in && b->held)
+		return "out, held off";
+	if (b->in && b->slow)
+		return "in, slow";
 	switch (health) {
 	case QBD_HEALTH_WHOLE:
 		return "in";
@@ -69,6 +73,12 @@ static struct json_object *backend_json(const struct view *v, const struct live_
 	json_add_count(o, "timeouts", b->timeouts);
 	json_add_count(o, "orphans", b->orphans);
 	json_add_string(o, "tags", b->tags);
+	json_add(o, "slow", json_object_new_boolean(b->slow));
+	json_add_count(o, "read_p50_us", b->p50_us);
+	json_add_count(o, "read_p99_us", b->p99_us);
+	json_add_count(o, "errors_counted", b->errors);
+	json_add_count(o, "failures", b->outs);
+	json_add_count(o, "held_off_seconds", b->held);
 	return o;
 }
 
