@@ -2,13 +2,18 @@
 /*
  * Destage: rows with blocks in the journal are written to their place.
  *
- * journal.c has the order of writes. One worker takes the rows in the order in
- * which they came, a batch of them at a time: the DESTAGE records of a batch are
- * one group commit, its rows are written in parallel, one flush and one more group
- * commit end it. So a row's destage has always ended before its next one begins.
+ * journal.c has the order of writes. QBD_DESTAGERS workers take the rows in the order
+ * in which they came, a batch each: the reads of a batch go out together, its DESTAGE
+ * records are one group commit, its rows are written together, one flush and one more
+ * group commit end it. While one worker waits for its flush another reads and writes
+ * the next rows. A row is in one batch only: so its destage has always ended before its
+ * next one begins. After each batch the tail of the ring moves, up to where the last
+ * checkpoint was.
  *
- * It runs when the journal has had no destage for some time, when the ring is half
- * full, and when somebody waits for it (a stop, a scrub, a discard).
+ * They run when two fifths of the room are used, until less than a third is: what came
+ * last stays, to become whole rows or to be overwritten. All that is there goes when
+ * somebody waits for it (a stop, a scrub, a discard), and what was there when the idle
+ * timer ended the last time.
  *
  * Row locks. The first row of a batch is waited for, with nothing else locked;
  * others are taken if they are free. No one who has rows locked waits for a
@@ -20,11 +25,14 @@
  *
  * Model: tests/model/journal.pml.
  */
+#include <linux/blkdev.h>
 #include <linux/slab.h>
 
 #include "qbd.h"
 
-#define BATCH		32
+#define MAX_BATCH	256	/* rows */
+#define BATCH_PAGES	2048	/* of all legs of its rows */
+#define DESTAGE_TO	33	/* percent of the room */
 #define IDLE_DESTAGE	(3 * HZ)
 
 /*
@@ -34,12 +42,13 @@
 struct qbd_destage {
 	struct qbd_journal_row *jr;
 	struct qbd_rows *rows;
-	struct completion written;
+	struct completion ended;
 	u64 newest;
 	u32 promised;
 	u32 live;
 	bool full;
 	bool locked;
+	bool reading;
 	int err;
 	__le32 values[QBD_MAX_LEGS];
 };
@@ -84,6 +93,31 @@ static void unlock_row(struct qbd_destage *d)
 	d->locked = false;
 }
 
+static void row_ended(struct qbd_rows *rows)
+{
+	complete(rows->wait);
+}
+
+/* Of a torn row the parity says nothing: its other data is read. */
+static u32 wanted(const struct qbd_destage *d)
+{
+	const struct qbd_layer *layer = d->rows->chunk->layer;
+
+	return d->full ? 0 :
+	       d->jr->torn ? all_data(layer) & ~d->live : qbd_rows_wanted(d->rows, 0, d->live, 0);
+}
+
+/* Send the reads of a row; fill_row() waits for them. */
+static void begin_row(struct qbd_destage *d)
+{
+	struct qbd_rows *rows = d->rows;
+
+	qbd_rows_csums(rows);
+	rows->wait = &d->ended;
+	rows->done = row_ended;
+	d->reading = qbd_rows_begin_read(rows, 0, wanted(d));
+}
+
 /* The row as it will be: its blocks, the rest from its place, parity. */
 static int fill_row(struct qbd_destage *d)
 {
@@ -92,11 +126,15 @@ static int fill_row(struct qbd_destage *d)
 	u32 parity = all_units(layer) & ~all_data(layer), l;
 	int fold = 0;
 
-	qbd_rows_csums(rows);
-	if (!d->full)
-		/* Of a torn row the parity says nothing. */
-		fold = d->jr->torn ? qbd_rows_read(rows, 0, 1, all_data(layer) & ~d->live) :
-				     qbd_rows_prepare(rows, 0, d->live, 0);
+	if (d->reading) {
+		wait_for_completion_io(&d->ended);
+		reinit_completion(&d->ended);
+		qbd_rows_end_read(rows, 0);
+	}
+	if (d->jr->torn)
+		fold = qbd_rows_read(rows, 0, 1, wanted(d));
+	else if (!d->full)
+		fold = qbd_rows_prepare(rows, 0, d->live, 0);
 	if (fold < 0)
 		return fold;
 	qbd_rows_repair(rows);
@@ -126,7 +164,7 @@ static enum taken take_row(struct qbd_destage *d, struct qbd_journal_row *jr, bo
 
 	memset(d, 0, sizeof(*d));
 	d->jr = jr;
-	init_completion(&d->written);
+	init_completion(&d->ended);
 	qbd_csum_prepare_rows(chunk, jr->row, 1);
 	d->rows = qbd_rows_alloc(chunk, jr->row, 1, wait ? GFP_NOIO : GFP_NOWAIT);
 	if (!d->rows)
@@ -154,14 +192,13 @@ static enum taken take_row(struct qbd_destage *d, struct qbd_journal_row *jr, bo
 		if (d->live & BIT(l))
 			d->newest = max(d->newest, jr->blocks[l].lsn);
 	d->err = qbd_chunk_settle(chunk);
-	if (!d->err)
-		d->err = fill_row(d);
 	if (d->err)
 		return STUCK;
 	spin_lock(&pool->journal.lock);
 	d->promised = jr->promised;
 	jr->promised = 0;
 	spin_unlock(&pool->journal.lock);
+	begin_row(d);
 	return TAKEN;
 }
 
@@ -201,32 +238,30 @@ static u64 append_destage(struct qbd_destage *d)
 	return lsn == U64_MAX ? lsn : append_record(d, QBD_RECORD_DESTAGE);
 }
 
-static void row_written(struct qbd_rows *rows)
-{
-	complete(rows->wait);
-}
-
 /* Step 5, of all rows that can be; waits for all. */
 static void write_rows(struct qbd_pool *pool, struct qbd_destage *d, unsigned int nr)
 {
+	struct blk_plug plug;
 	unsigned int i;
 	u64 failed = 0;
 
+	blk_start_plug(&plug);
 	for (i = 0; i < nr; i++) {
 		struct qbd_rows *rows = d[i].rows;
 
 		if (d[i].err)
 			continue;
-		rows->wait = &d[i].written;
-		rows->done = row_written;
+		rows->wait = &d[i].ended;
+		rows->done = row_ended;
 		rows->want[0] = rows->write[0];
 		qbd_rows_submit(rows, REQ_OP_WRITE, rows->want,
 				qbd_chunk_writable(rows->chunk), GFP_NOIO);
 	}
+	blk_finish_plug(&plug);
 	for (i = 0; i < nr; i++) {
 		if (d[i].err)
 			continue;
-		wait_for_completion_io(&d[i].written);
+		wait_for_completion_io(&d[i].ended);
 		failed |= atomic64_read(&d[i].rows->failed);
 	}
 	for (i = 0; i < nr && failed; i++)
@@ -234,16 +269,49 @@ static void write_rows(struct qbd_pool *pool, struct qbd_destage *d, unsigned in
 			d[i].err = qbd_member_settle(pool, atomic64_read(&d[i].rows->failed));
 }
 
+/* Rows that were set aside for values that had no record can be tried again. */
+static bool recorded_now(struct qbd_pool *pool)
+{
+	struct qbd_journal_row *jr;
+	bool any = false;
+
+	spin_lock(&pool->journal.lock);
+	list_for_each_entry(jr, &pool->journal.rows, list) {
+		any |= jr->unrecorded;
+		jr->unrecorded = false;
+	}
+	spin_unlock(&pool->journal.lock);
+	return any;
+}
+
 /*
  * Step 6: all backends, and who failed is out, with its stamps; if it is kept, what
- * was written since @times was noted may be gone.
+ * was written since @times was noted may be gone. Where rows wait for records of their
+ * place it is a flush with records, which costs no more.
  */
-static int flush_backends(struct qbd_pool *pool, u32 times)
+static int flush_backends(struct qbd_pool *pool, u32 times, bool *unrecorded)
 {
-	u64 failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
-	int err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
+	u64 failed;
+	int err;
 
+	if (*unrecorded) {
+		*unrecorded = false;
+		err = qbd_flush(pool);
+		recorded_now(pool);
+		return err ?: qbd_kept_since(pool, times);
+	}
+	failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
+	err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
 	return err ?: qbd_kept_since(pool, times);
+}
+
+static void say_stuck(const struct qbd_pool *pool, const struct qbd_destage *d)
+{
+	const struct qbd_chunk *chunk = d->jr->chunk;
+
+	DMERR_LIMIT("%s: volume %u chunk %u row %u cannot be destaged now (%d): it stays in the journal",
+		    pool->members.pool_name, chunk->layer->volume, chunk->number, d->jr->row,
+		    d->err);
 }
 
 /* The row is in its place, or not: it is as if it had not been begun. */
@@ -260,7 +328,8 @@ static void end_row(struct qbd_pool *pool, struct qbd_destage *d)
 	if (done && !jr->gone)
 		qbd_journal_drop(jr, done);
 	spin_lock(&pool->journal.lock);
-	jr->destaging = false;
+	/* Nobody else may begin with one that put_row() frees. */
+	jr->destaging = jr->gone || !jr->live;
 	if (d->err) {
 		jr->stuck = true;
 		jr->torn = true;
@@ -275,9 +344,7 @@ static void end_row(struct qbd_pool *pool, struct qbd_destage *d)
 	jr->later_pos = U64_MAX;
 	spin_unlock(&pool->journal.lock);
 	if (d->err)
-		DMERR_LIMIT("%s: volume %u chunk %u row %u cannot be destaged now (%d): it stays in the journal",
-			    pool->members.pool_name, jr->chunk->layer->volume, jr->chunk->number,
-			    jr->row, d->err);
+		say_stuck(pool, d);
 	else
 		atomic64_inc(&pool->journal.destaged);
 	qbd_ring_unpromise(pool, promised);
@@ -303,26 +370,46 @@ static void put_row(struct qbd_pool *pool, struct qbd_destage *d)
 	qbd_chunk_put(chunk);
 }
 
-static void set_aside_no_more(struct qbd_pool *pool, struct qbd_destage *d, bool stuck)
+static void set_aside_no_more(struct qbd_destager *dr, struct qbd_destage *d, bool stuck)
 {
-	spin_lock(&pool->journal.lock);
-	d->jr->destaging = false;
-	d->jr->skip = pool->journal.batch;
-	d->jr->stuck |= stuck;
-	if (d->jr->later_pos != U64_MAX)
-		d->jr->later_pos = U64_MAX;
-	spin_unlock(&pool->journal.lock);
+	struct qbd_journal *j = &dr->pool->journal;
+	struct qbd_journal_row *jr = d->jr;
+
+	if (d->locked)
+		qbd_chunk_unlock(jr->chunk, &d->rows->lock);
+	if (d->rows)
+		qbd_rows_free(d->rows);
+	/* From here on another may take the row, and free it. */
+	spin_lock(&j->lock);
+	jr->destaging = false;
+	jr->skip = dr->number;
+	jr->stuck |= stuck;
+	jr->later_pos = U64_MAX;
+	if (!jr->promised)
+		swap(jr->promised, d->promised);
+	spin_unlock(&j->lock);
+	qbd_ring_unpromise(dr->pool, d->promised);
 }
 
-/* The oldest row that was there at @last and can be tried, or NULL. */
-static struct qbd_journal_row *next_row(struct qbd_journal *j, u64 last)
+/* Does the journal need room? */
+static bool pressed(struct qbd_pool *pool)
 {
+	struct qbd_journal *j = &pool->journal;
+
+	return qbd_ring_used(pool) >= DESTAGE_TO ||
+	       READ_ONCE(j->nr_pages) * 100 >= j->max_pages * DESTAGE_TO;
+}
+
+/* The oldest row that is to be destaged and can be tried, or NULL. */
+static struct qbd_journal_row *next_row(struct qbd_destager *dr, bool all)
+{
+	struct qbd_journal *j = &dr->pool->journal;
 	struct qbd_journal_row *jr;
 
 	spin_lock(&j->lock);
 	list_for_each_entry(jr, &j->rows, list) {
-		if (jr->seq > last || jr->destaging || jr->stuck || jr->unrecorded ||
-		    jr->skip == j->batch)
+		if ((!all && jr->seq > j->goal) || jr->destaging || jr->stuck ||
+		    jr->unrecorded || jr->skip == dr->number)
 			continue;
 		jr->destaging = true;
 		spin_unlock(&j->lock);
@@ -332,46 +419,77 @@ static struct qbd_journal_row *next_row(struct qbd_journal *j, u64 last)
 	return NULL;
 }
 
-static unsigned int take_batch(struct qbd_pool *pool, u64 last, bool *any)
+/*
+ * Lock rows and send their reads. @any: some could be tried; @unrecorded: some have to
+ * be flushed first.
+ */
+static unsigned int take_batch(struct qbd_destager *dr, bool *any, bool *unrecorded)
 {
-	struct qbd_journal *j = &pool->journal;
+	struct qbd_pool *pool = dr->pool;
+	bool all = pressed(pool);
 	struct qbd_journal_row *jr;
-	unsigned int nr = 0;
+	unsigned int nr = 0, pages = 0;
+	struct blk_plug plug;
 
-	j->batch++;
+	spin_lock(&pool->journal.lock);
+	dr->number = ++pool->journal.batch;
+	spin_unlock(&pool->journal.lock);
 	*any = false;
-	while (nr < BATCH && (jr = next_row(j, last))) {
-		struct qbd_destage *d = &j->destages[nr];
+	blk_start_plug(&plug);
+	while (nr < pool->journal.max_batch && pages < BATCH_PAGES && (jr = next_row(dr, all))) {
+		struct qbd_destage *d = &dr->rows[nr];
 		enum taken taken = take_row(d, jr, !nr);
 		bool no_memory = !d->rows;
 
 		*any = true;
 		if (taken == TAKEN) {
+			pages += d->rows->nr_pages;
 			nr++;
 			continue;
 		}
+		*unrecorded |= jr->unrecorded;
 		if (taken == STUCK)
-			DMERR_LIMIT("%s: volume %u chunk %u row %u cannot be destaged now (%d): it stays in the journal",
-				    pool->members.pool_name, jr->chunk->layer->volume,
-				    jr->chunk->number, jr->row, d->err);
-		if (taken == GONE) {
+			say_stuck(pool, d);
+		if (taken == GONE)
 			put_row(pool, d);
-			continue;
-		}
-		set_aside_no_more(pool, d, taken == STUCK);
-		if (d->locked)
-			qbd_chunk_unlock(d->rows->chunk, &d->rows->lock);
-		if (d->rows)
-			qbd_rows_free(d->rows);
+		else
+			set_aside_no_more(dr, d, taken == STUCK);
 		if (no_memory)
 			break;
 	}
+	blk_finish_plug(&plug);
 	return nr;
 }
 
-/* Steps 4 to 7 for a batch. */
-static void destage_batch(struct qbd_pool *pool, struct qbd_destage *d, unsigned int nr)
+/* Wait for the reads, and compute; who cannot be had is let go of. */
+static unsigned int fill_batch(struct qbd_destager *dr, unsigned int nr)
 {
+	unsigned int i, filled = 0;
+
+	for (i = 0; i < nr; i++) {
+		struct qbd_destage *d = &dr->rows[i];
+
+		d->err = fill_row(d);
+		if (d->err) {
+			say_stuck(dr->pool, d);
+			set_aside_no_more(dr, d, true);
+			continue;
+		}
+		if (filled != i) {
+			/* It holds no list: nobody waits for it now. */
+			dr->rows[filled] = *d;
+			init_completion(&dr->rows[filled].ended);
+		}
+		filled++;
+	}
+	return filled;
+}
+
+/* Steps 4 to 7 for a batch. */
+static void destage_batch(struct qbd_destager *dr, unsigned int nr, bool *unrecorded)
+{
+	struct qbd_pool *pool = dr->pool;
+	struct qbd_destage *d = dr->rows;
 	u32 times = READ_ONCE(pool->kept_times);
 	u64 lsn = 0;
 	unsigned int i;
@@ -391,7 +509,7 @@ static void destage_batch(struct qbd_pool *pool, struct qbd_destage *d, unsigned
 		if (!d[i].full)
 			unlock_row(&d[i]);
 	}
-	err = flush_backends(pool, times);
+	err = flush_backends(pool, times, unrecorded);
 	lsn = 0;
 	for (i = 0; i < nr; i++) {
 		if (!d[i].err)
@@ -417,19 +535,17 @@ static void destage_batch(struct qbd_pool *pool, struct qbd_destage *d, unsigned
 	}
 }
 
-/* Rows that were set aside for values that had no record can be tried again. */
-static bool recorded_now(struct qbd_pool *pool)
+/* Some room is free again: say so, where it is needed soon. */
+static void move_tail(struct qbd_pool *pool)
 {
-	struct qbd_journal_row *jr;
-	bool any = false;
+	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
 
-	spin_lock(&pool->journal.lock);
-	list_for_each_entry(jr, &pool->journal.rows, list) {
-		any |= jr->unrecorded;
-		jr->unrecorded = false;
-	}
-	spin_unlock(&pool->journal.lock);
-	return any;
+	/* Where it stays, because the oldest row cannot go, nothing may be added either. */
+	if (!qbd_ring_trim(pool) || qbd_ring_used(pool) < 50)
+		return;
+	r.lsn = READ_ONCE(pool->ring.checked_lsn);
+	qbd_ring_append(pool, &r);
+	qbd_ring_relieve(pool);
 }
 
 static void set_stuck(struct qbd_journal *j, bool stuck)
@@ -441,17 +557,13 @@ static void set_stuck(struct qbd_journal *j, bool stuck)
 		jr->stuck = stuck;
 }
 
-static void destage_work(struct work_struct *work)
+/* What was stuck is tried now and then: those who wait for room ask all the time. */
+static void unstick(struct qbd_pool *pool)
 {
-	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool,
-					     journal.work);
 	struct qbd_journal *j = &pool->journal;
-	bool any = true, flushed = false, again;
-	u64 last;
+	bool again;
 
 	spin_lock(&j->lock);
-	last = j->seq;
-	/* Now and then: those who wait for room ask for it all the time. */
 	again = time_after_eq(jiffies, j->retry);
 	/* Nothing can be flushed now: nor destaged. */
 	if (READ_ONCE(pool->flush_error))
@@ -461,32 +573,37 @@ static void destage_work(struct work_struct *work)
 	if (again)
 		j->retry = jiffies + HZ;
 	spin_unlock(&j->lock);
+}
+
+static void destage_work(struct work_struct *work)
+{
+	struct qbd_destager *dr = container_of(work, struct qbd_destager, work);
+	struct qbd_pool *pool = dr->pool;
+	struct qbd_journal *j = &pool->journal;
+	bool any = true, unrecorded = false;
+
+	unstick(pool);
 	while (any && READ_ONCE(pool->mode) == QBD_RW && !READ_ONCE(pool->flush_error)) {
 		unsigned int nr;
 
 		/* Each chunk that is destaged is named: its stamps have to fit. */
-		if (atomic_read(&pool->nr_named) + BATCH >= pool->ring.max_named)
+		if (atomic_read(&pool->nr_named) + QBD_DESTAGERS * j->max_batch >=
+		    pool->ring.max_named)
 			qbd_checkpoint(pool);
-		nr = take_batch(pool, last, &any);
-		if (nr)
-			destage_batch(pool, j->destages, nr);
+		nr = take_batch(dr, &any, &unrecorded);
+		nr = fill_batch(dr, nr);
+		if (nr) {
+			destage_batch(dr, nr, &unrecorded);
+			move_tail(pool);
+			/* Not in vain: who waits for room would begin the next one at once. */
+			wake_up_all(&pool->ring.wait);
+		} else if (unrecorded) {
+			any |= !flush_backends(pool, READ_ONCE(pool->kept_times), &unrecorded);
+		}
 		wake_up_all(&j->wait);
-		wake_up_all(&pool->ring.wait);
 		cond_resched();
-		if (any || flushed)
-			continue;
-		flushed = true;
-		any = recorded_now(pool) && !qbd_flush(pool);
 	}
-	recorded_now(pool);
 	wake_up_all(&j->wait);
-	/*
-	 * Where the oldest row cannot go the tail stays: a checkpoint would only add to the
-	 * log, and those who wait for room would have one after another made.
-	 */
-	if (qbd_ring_used(pool) >= 25 &&
-	    qbd_journal_tail(pool, READ_ONCE(pool->ring.next_block)) > READ_ONCE(pool->ring.tail))
-		qbd_checkpoint_soon(pool);
 	/* What came meanwhile, or could not be. */
 	if (READ_ONCE(j->nr_rows))
 		qbd_destage_idle(pool);
@@ -518,11 +635,30 @@ void qbd_destage_again(struct qbd_pool *pool)
  */
 bool qbd_destage_soon(struct qbd_pool *pool)
 {
+	unsigned int i;
+
 	if (!READ_ONCE(pool->journal.nr_rows) || READ_ONCE(pool->mode) != QBD_RW ||
-	    !READ_ONCE(pool->active))
+	    !READ_ONCE(pool->active) || READ_ONCE(pool->journal.ended))
 		return false;
-	mod_delayed_work(pool->journal_wq, &pool->journal.work, 0);
+	for (i = 0; i < QBD_DESTAGERS; i++)
+		queue_work(pool->journal_wq, &pool->journal.destagers[i].work);
 	return true;
+}
+
+/**
+ * qbd_destage_begin - begin a destage of all that is there, if there is anything
+ * @pool: the pool
+ *
+ * Context and return value as of qbd_destage_soon().
+ */
+bool qbd_destage_begin(struct qbd_pool *pool)
+{
+	struct qbd_journal *j = &pool->journal;
+
+	spin_lock(&j->lock);
+	j->goal = j->seq;
+	spin_unlock(&j->lock);
+	return qbd_destage_soon(pool);
 }
 
 /**
@@ -531,8 +667,23 @@ bool qbd_destage_soon(struct qbd_pool *pool)
  */
 void qbd_destage_idle(struct qbd_pool *pool)
 {
-	if (READ_ONCE(pool->active) && READ_ONCE(pool->mode) == QBD_RW)
-		queue_delayed_work(pool->journal_wq, &pool->journal.work, IDLE_DESTAGE);
+	if (READ_ONCE(pool->active) && READ_ONCE(pool->mode) == QBD_RW &&
+	    !READ_ONCE(pool->journal.ended))
+		queue_delayed_work(pool->journal_wq, &pool->journal.idle_work, IDLE_DESTAGE);
+}
+
+static void idle_work(struct work_struct *work)
+{
+	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool,
+					     journal.idle_work);
+	struct qbd_journal *j = &pool->journal;
+
+	spin_lock(&j->lock);
+	j->goal = max(j->goal, j->idle_goal);
+	j->idle_goal = j->seq;
+	spin_unlock(&j->lock);
+	if (qbd_destage_soon(pool))
+		qbd_destage_idle(pool);
 }
 
 /* Is all of it done that was there at @last, but for what is stuck? */
@@ -571,7 +722,7 @@ int qbd_destage_all(struct qbd_pool *pool)
 	last = j->seq;
 	spin_unlock(&j->lock);
 	while (!destaged(j, last, &stuck)) {
-		if (!qbd_destage_soon(pool))
+		if (!qbd_destage_begin(pool))
 			return READ_ONCE(j->nr_rows) ? -EIO : 0;
 		wait_event_timeout(j->wait, destaged(j, last, &stuck) ||
 				   READ_ONCE(pool->mode) != QBD_RW, HZ);
@@ -579,18 +730,49 @@ int qbd_destage_all(struct qbd_pool *pool)
 	return stuck ? -EIO : 0;
 }
 
+/**
+ * qbd_destage_init - memory of the destage; the ring is there
+ * @pool: the pool
+ *
+ * Return: 0 or -ENOMEM; qbd_destage_exit() in either case.
+ */
 int qbd_destage_init(struct qbd_pool *pool)
 {
-	INIT_DELAYED_WORK(&pool->journal.work, destage_work);
-	pool->journal.retry = jiffies;
-	pool->journal.destages = kcalloc(BATCH, sizeof(struct qbd_destage), GFP_KERNEL);
-	return pool->journal.destages ? 0 : -ENOMEM;
+	struct qbd_journal *j = &pool->journal;
+	unsigned int i;
+
+	/* A few batches fill the ring: room comes in steps, and others take turns. */
+	j->max_batch = clamp(pool->ring.capacity / 32, 4u, (u32)MAX_BATCH);
+	j->max_batch = clamp(pool->ring.max_named / (4 * QBD_DESTAGERS), 1u, j->max_batch);
+	j->retry = jiffies;
+	INIT_DELAYED_WORK(&j->idle_work, idle_work);
+	for (i = 0; i < QBD_DESTAGERS; i++) {
+		struct qbd_destager *dr = &j->destagers[i];
+
+		dr->pool = pool;
+		INIT_WORK(&dr->work, destage_work);
+		dr->rows = kvcalloc(j->max_batch, sizeof(*dr->rows), GFP_KERNEL);
+		if (!dr->rows)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 void qbd_destage_exit(struct qbd_pool *pool)
 {
-	if (pool->journal.destages)
-		cancel_delayed_work_sync(&pool->journal.work);
-	kfree(pool->journal.destages);
-	pool->journal.destages = NULL;
+	struct qbd_journal *j = &pool->journal;
+	unsigned int i;
+
+	if (!j->max_batch)
+		return;
+	/* The timer starts the workers, and they it. */
+	WRITE_ONCE(j->ended, true);
+	cancel_delayed_work_sync(&j->idle_work);
+	for (i = 0; i < QBD_DESTAGERS; i++) {
+		if (j->destagers[i].rows)
+			cancel_work_sync(&j->destagers[i].work);
+		kvfree(j->destagers[i].rows);
+		j->destagers[i].rows = NULL;
+	}
+	cancel_delayed_work_sync(&j->idle_work);
 }

@@ -30,7 +30,8 @@
  *	5. ranges: one in which a write was in flight when 1 began, or since, gets
  *	   a new record; others with a record <= L end. Durable.
  *	6. the tail goes to the block after L, or to the oldest that the journal
- *	   needs; a record that says so, durable
+ *	   needs (and from there on as rows are destaged, up to the block after L
+ *	   of the last checkpoint); a record that says so, durable
  *
  * A backend that fails in 3 or 4 and has to stay in: it ends here, and the next one
  * writes these pages again, each to the place that it went to.
@@ -278,7 +279,7 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	struct checkpoint c = {};
 	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
 	unsigned int i;
-	u64 block, tail, failed;
+	u64 block, failed;
 	int err, idx;
 	u32 times;
 
@@ -321,11 +322,9 @@ int qbd_checkpoint(struct qbd_pool *pool)
 	err = qbd_ring_wait(pool, c.last_lsn);
 	if (err)
 		goto out;
-	/* What waits in the journal is held on to. */
-	tail = qbd_journal_tail(pool, block);
-	if (tail < block)
-		c.left = true;
-	qbd_ring_advance(pool, tail);
+	qbd_ring_checked(pool, c.lsn, block);
+	/* What waits in the journal is held on to; its DESTAGED record wants another one. */
+	qbd_ring_trim(pool);
 	r.lsn = c.lsn;
 	err = qbd_ring_record(pool, &r);
 	atomic64_inc(&pool->checkpoints);

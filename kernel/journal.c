@@ -308,14 +308,30 @@ static void uncount_pages(struct qbd_pool *pool, u32 nr)
 
 static bool try_reserve(struct qbd_pool *pool, struct qbd_journal_space *space, u32 nr_pages)
 {
-	if (!count_pages(&pool->journal, nr_pages)) {
+	struct qbd_journal *j = &pool->journal;
+	bool ok = count_pages(j, nr_pages);
+
+	if (READ_ONCE(j->nr_pages) * 100 >= j->max_pages * QBD_DESTAGE_FROM)
 		qbd_destage_soon(pool);
+	if (!ok)
 		return false;
-	}
 	if (qbd_ring_promise(pool, space->blocks + space->destages))
 		return true;
 	uncount_pages(pool, nr_pages);
 	return false;
+}
+
+/* Return: false when nothing can be recorded or flushed. */
+static bool wait_for_room(struct qbd_pool *pool, struct qbd_journal_space *space, u32 nr_pages)
+{
+	struct qbd_ring *ring = &pool->ring;
+	bool got = false;
+
+	/* Tried now and then: ordinary records do not wait in this line. */
+	while (!got && !qbd_ring_down(ring) && !READ_ONCE(pool->flush_error))
+		wait_event_timeout(ring->wait, (got = try_reserve(pool, space, nr_pages)) ||
+				   qbd_ring_down(ring) || READ_ONCE(pool->flush_error), HZ / 4);
+	return got;
 }
 
 /**
@@ -334,9 +350,9 @@ int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 			struct qbd_journal_space *space)
 {
 	struct qbd_pool *pool = layer->pool;
-	struct qbd_ring *ring = &pool->ring;
+	struct qbd_journal *j = &pool->journal;
 	u32 nr_pages = nr_blocks * layer->block_pages;
-	bool got = false;
+	bool got;
 
 	memset(space, 0, sizeof(*space));
 	INIT_LIST_HEAD(&space->rows);
@@ -345,15 +361,17 @@ int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 		return 0;
 	space->blocks = ring_blocks_for(nr_pages);
 	space->destages = nr_rows * layer->destage_room;
-	/* Tried now and then: what a destage freed may have been taken by others. */
-	do {
-		wait_event_timeout(ring->wait, (got = try_reserve(pool, space, nr_pages)) ||
-				   qbd_ring_down(ring) || READ_ONCE(pool->flush_error), HZ / 4);
-	} while (!got && !qbd_ring_down(ring) && !READ_ONCE(pool->flush_error));
+	/* Nobody passes those who wait: a large request would wait for ever. */
+	got = !mutex_is_locked(&j->room_mutex) && try_reserve(pool, space, nr_pages);
+	if (!got) {
+		mutex_lock(&j->room_mutex);
+		got = wait_for_room(pool, space, nr_pages);
+		mutex_unlock(&j->room_mutex);
+	}
 	if (!got) {
 		space->blocks = 0;
 		space->destages = 0;
-		return READ_ONCE(ring->error) ?: -EIO;
+		return READ_ONCE(pool->ring.error) ?: -EIO;
 	}
 	/* As qbd_rows_alloc() does it. */
 	if (!space_fill(layer, space, nr_rows, nr_pages, GFP_NOWAIT)) {
@@ -605,16 +623,15 @@ void qbd_journal_forget(struct qbd_chunk *chunk)
  * @pool: the pool
  * @block: what else is needed begins here
  *
- * Return: the number of the oldest block that is needed.
+ * Context: journal->lock. Return: the number of the oldest block that is needed.
  */
 u64 qbd_journal_tail(struct qbd_pool *pool, u64 block)
 {
 	struct qbd_journal_row *jr;
 
-	spin_lock(&pool->journal.lock);
+	lockdep_assert_held(&pool->journal.lock);
 	list_for_each_entry(jr, &pool->journal.rows, list)
 		block = min3(block, jr->pos, jr->later_pos);
-	spin_unlock(&pool->journal.lock);
 	return block;
 }
 

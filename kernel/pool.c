@@ -136,6 +136,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	mutex_init(&pool->pages_mutex);
 	mutex_init(&pool->memory_mutex);
 	mutex_init(&pool->backend_flush_mutex);
+	mutex_init(&pool->journal.room_mutex);
 	mutex_init(&pool->journal.space_mutex);
 	spin_lock_init(&pool->journal.lock);
 	INIT_LIST_HEAD(&pool->journal.rows);
@@ -182,7 +183,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	pool->settle_wq = pool_wq("settle", WQ_UNBOUND, 0);
 	pool->flush_wq = pool_wq("flush", WQ_UNBOUND, 1);
 	pool->checkpoint_wq = pool_wq("checkpoint", WQ_UNBOUND, 1);
-	pool->journal_wq = pool_wq("journal", WQ_UNBOUND, 1);
+	pool->journal_wq = pool_wq("journal", WQ_UNBOUND, QBD_DESTAGERS + 1);
 	pool->verify_wq = pool_wq("verify", WQ_HIGHPRI, 0);
 	pool->io_wq = pool_wq("io", WQ_UNBOUND, 0);
 	pool->repair_wq = pool_wq("repair", WQ_UNBOUND, 0);
@@ -228,7 +229,7 @@ int qbd_pool_go(struct qbd_pool *pool)
 	DMINFO("%s: started, epoch %u, %llu chunks", pool->members.pool_name,
 	       pool->members.epochs[0].number, pool->nr_chunks);
 	if (pool->mode == QBD_RW) {
-		qbd_destage_soon(pool);
+		qbd_destage_begin(pool);
 		queue_work(pool->repair_wq, &pool->free_work);
 		queue_work(pool->repair_wq, &pool->resync_work);
 	}

@@ -22,7 +22,8 @@
  *			changes and the ring
  *	flush_wq	flush batches: wait for backends, ring and member changes
  *	checkpoint_wq	checkpoints: wait for a flush and for pages
- *	journal_wq	destages: wait as io_wq does, for a flush, and for a checkpoint
+ *	journal_wq	destages, two at a time: wait as io_wq does, for a flush, and for a
+ *			checkpoint
  *	repair_wq	resync, scrub, freeing of deleted volumes: wait as io_wq does
  *	stamp_wq	stamps: the ring
  *	ring_wq		ring batches: wait for backends, and for epochs, not for stamps
@@ -78,6 +79,7 @@
 #define QBD_BATCH_BLOCKS	64	/* of the ring, written at a time */
 #define QBD_DEADLINE_MS	15000u	/* of remote backends, unless someone says otherwise */
 #define QBD_MAX_DEADLINE_MS	3600000u
+#define QBD_DESTAGE_FROM	40	/* percent of the journal's room: rows are destaged */
 #define QBD_FAST_READ	(16u << 10)	/* verified in the completion up to here */
 
 struct qbd_latency;
@@ -386,6 +388,8 @@ struct qbd_ring {
 	u64 durable_tail;	/* as durable blocks say: what lies before is free */
 	u64 durable_lsn;	/* and applied */
 	u64 durable_block;	/* the one after it */
+	u64 checked;	/* records before this block are in pages, by the last checkpoint */
+	u64 checked_lsn;
 	u32 capacity;
 	u32 promised;		/* blocks, to those who were admitted with data */
 	u32 max_named;		/* bounds, so that what must fit always does */
@@ -450,25 +454,49 @@ struct qbd_journal_row {
 	struct page *pages[];
 };
 
+#define QBD_DESTAGERS	2	/* one flushes while the other reads and writes */
+
+/**
+ * struct qbd_destager - one of those who write rows to their place; destage.c
+ * @rows: its batch
+ * @number: of its batch
+ */
+struct qbd_destager {
+	struct qbd_pool *pool;
+	struct work_struct work;
+	struct qbd_destage *rows;
+	u32 number;
+};
+
 /**
  * struct qbd_journal - rows with live records
  * @nr_pages: in live blocks, or reserved for some
+ * @goal: rows up to this seq are destaged however empty the ring is
+ * @idle_goal: the last one when the timer ended last
+ * @batch: number of the last batch
+ * @max_batch: rows of a batch
+ * @room_mutex: who waits for room waits in order of arrival
  */
 struct qbd_journal {
-	spinlock_t lock;	/* all but wait and work */
+	spinlock_t lock;	/* all but the mutexes, the pools, wait and the work items */
 	struct list_head rows;
 	u64 seq;
+	u64 goal;
+	u64 idle_goal;
 	u32 nr_rows;
 	u32 nr_pages;
 	u32 max_pages;
 	u32 batch;
+	u32 max_batch;
+	bool ended;
 	unsigned long retry;	/* of what is stuck: not before */
+	struct mutex room_mutex;
 	struct mutex space_mutex;	/* one waits for pages at a time */
 	mempool_t pages;
 	mempool_t row_pool;
 	wait_queue_head_t wait;
-	struct delayed_work work;
-	struct qbd_destage *destages;
+	struct delayed_work idle_work;
+	struct qbd_destager destagers[QBD_DESTAGERS];
 	atomic64_t destaged;		/* rows, ever */
 };
 
@@ -972,7 +1000,9 @@ int qbd_ring_wait(struct qbd_pool *pool, u64 lsn);
 int qbd_ring_admit(struct qbd_pool *pool);
 int qbd_ring_record(struct qbd_pool *pool, struct qbd_record *record);
 void qbd_ring_position(struct qbd_pool *pool, u64 *lsn, u64 *block);
-void qbd_ring_advance(struct qbd_pool *pool, u64 block);
+void qbd_ring_checked(struct qbd_pool *pool, u64 lsn, u64 block);
+bool qbd_ring_trim(struct qbd_pool *pool);
+void qbd_ring_relieve(struct qbd_pool *pool);
 int qbd_ring_pause(struct qbd_pool *pool);
 void qbd_ring_resume(struct qbd_pool *pool);
 void qbd_ring_move(struct qbd_pool *pool, u64 tail, u64 next);
@@ -1234,6 +1264,9 @@ void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row);
 int qbd_rows_read(struct qbd_rows *rows, u32 row, u32 nr, u32 want);
 unsigned int qbd_rows_repair(struct qbd_rows *rows);
 bool qbd_rows_lost(struct qbd_rows *rows, u32 row, u32 legs);
+bool qbd_rows_begin_read(struct qbd_rows *rows, u32 row, u32 want);
+void qbd_rows_end_read(struct qbd_rows *rows, u32 row);
+u32 qbd_rows_wanted(const struct qbd_rows *rows, u32 row, u32 whole, u32 part);
 int qbd_rows_prepare(struct qbd_rows *rows, u32 row, u32 whole, u32 part);
 void qbd_rows_fold(struct qbd_rows *rows, u32 row, u32 legs);
 
@@ -1282,6 +1315,7 @@ void qbd_destage_exit(struct qbd_pool *pool);
 bool qbd_destage_soon(struct qbd_pool *pool);
 void qbd_destage_again(struct qbd_pool *pool);
 void qbd_destage_idle(struct qbd_pool *pool);
+bool qbd_destage_begin(struct qbd_pool *pool);
 int qbd_destage_all(struct qbd_pool *pool);
 
 /* journal-replay.c */

@@ -303,12 +303,26 @@ static unsigned int ring_fill(struct qbd_pool *pool)
 	return max(qbd_ring_used(pool), bounds_fill(pool));
 }
 
-/* The tail is held back by the journal: its destage ends with a checkpoint. */
-static void ring_relieve(struct qbd_pool *pool)
+/**
+ * qbd_ring_relieve - the ring or its bounds fill up: begin what empties them
+ * @pool: the pool
+ *
+ * A checkpoint where the log since the last one is long, a destage where rows wait
+ * in the journal. Context: any but an interrupt.
+ */
+void qbd_ring_relieve(struct qbd_pool *pool)
 {
-	if (bounds_fill(pool) >= 50)
-		qbd_checkpoint_soon(pool);
-	else if (qbd_ring_used(pool) >= 50 && !qbd_destage_soon(pool))
+	struct qbd_ring *ring = &pool->ring;
+	unsigned int used = qbd_ring_used(pool), bounds = bounds_fill(pool);
+	bool live = used >= QBD_DESTAGE_FROM && qbd_destage_soon(pool);
+	u64 since = READ_ONCE(ring->next_block) - READ_ONCE(ring->checked);
+
+	if (max(used, bounds) < 50)
+		return;
+	/* What runs is not asked to run again, but where someone waits for it. */
+	if (max(used, bounds) < 100 && mutex_is_locked(&pool->checkpoint_mutex))
+		return;
+	if (bounds >= 50 || !live || since >= ring->capacity / 8)
 		qbd_checkpoint_soon(pool);
 }
 
@@ -329,8 +343,8 @@ bool qbd_ring_promise(struct qbd_pool *pool, u32 blocks)
 	if (ok)
 		ring->promised += blocks;
 	spin_unlock(&ring->lock);
-	if (!ok || qbd_ring_used(pool) >= 50)
-		ring_relieve(pool);
+	if (!ok || qbd_ring_used(pool) >= QBD_DESTAGE_FROM)
+		qbd_ring_relieve(pool);
 	return ok;
 }
 
@@ -370,8 +384,8 @@ int qbd_ring_admit(struct qbd_pool *pool)
 	while (!qbd_ring_down(ring)) {
 		unsigned int fill = ring_fill(pool);
 
-		if (fill >= 50)
-			ring_relieve(pool);
+		if (fill >= QBD_DESTAGE_FROM)
+			qbd_ring_relieve(pool);
 		if (fill >= 100 && READ_ONCE(pool->flush_error))
 			return -EIO;
 		/* Not for ever: what was relieved may be taken by others. */
@@ -398,17 +412,41 @@ void qbd_ring_position(struct qbd_pool *pool, u64 *lsn, u64 *block)
 }
 
 /**
- * qbd_ring_advance - what lies before @block is in pages, and they are flushed
+ * qbd_ring_checked - what lies before @block is in pages, and they are flushed
  * @pool: the pool
+ * @lsn: the last LSN before it
  * @block: number of the block
- *
- * The room is free only when a later block that says so is durable.
  */
-void qbd_ring_advance(struct qbd_pool *pool, u64 block)
+void qbd_ring_checked(struct qbd_pool *pool, u64 lsn, u64 block)
 {
 	spin_lock(&pool->ring.lock);
-	pool->ring.tail = block;
+	pool->ring.checked_lsn = lsn;
+	pool->ring.checked = block;
 	spin_unlock(&pool->ring.lock);
+}
+
+/**
+ * qbd_ring_trim - let go of what neither a page nor the journal needs any more
+ * @pool: the pool
+ *
+ * The room is free only when a later block that says so is durable. Return: whether
+ * there is any.
+ */
+bool qbd_ring_trim(struct qbd_pool *pool)
+{
+	struct qbd_ring *ring = &pool->ring;
+	bool moved;
+	u64 tail;
+
+	/* Both: the log may be moved to other blocks meanwhile. */
+	spin_lock(&pool->journal.lock);
+	spin_lock(&ring->lock);
+	tail = qbd_journal_tail(pool, ring->checked);
+	moved = tail > ring->tail;
+	ring->tail = max(ring->tail, tail);
+	spin_unlock(&ring->lock);
+	spin_unlock(&pool->journal.lock);
+	return moved;
 }
 
 /**
@@ -679,6 +717,8 @@ void qbd_ring_start(struct qbd_pool *pool, u64 lsn, u64 block)
 	ring->durable_block = block;
 	ring->tail = block;
 	ring->durable_tail = block;
+	ring->checked = block;
+	ring->checked_lsn = lsn - 1;
 }
 
 /**
@@ -725,6 +765,7 @@ void qbd_ring_move(struct qbd_pool *pool, u64 tail, u64 next)
 	spin_lock(&pool->journal.lock);
 	spin_lock(&ring->lock);
 	qbd_journal_moved(pool, next - ring->next_block);
+	ring->checked += next - ring->next_block;
 	ring->tail = tail;
 	ring->durable_tail = tail;
 	ring->next_block = next;

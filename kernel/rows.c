@@ -555,6 +555,43 @@ int qbd_rows_read(struct qbd_rows *rows, u32 row, u32 nr, u32 want)
 	return err;
 }
 
+/**
+ * qbd_rows_begin_read - send what qbd_rows_read() would read of a row first
+ * @rows: the rows; rows->done is called when all is there
+ * @row: the row, counted from rows->first
+ * @want: legs, a mask; of ec
+ *
+ * For many rows at a time: their reads do not wait for each other. The caller goes on
+ * with qbd_rows_end_read(). Context: as qbd_rows_read().
+ *
+ * Return: false when there is nothing to read, and rows->done is not called.
+ */
+bool qbd_rows_begin_read(struct qbd_rows *rows, u32 row, u32 want)
+{
+	memset(rows->want, 0, rows->nr * sizeof(u32));
+	rows->want[row] = rows_next(rows, row, want, qbd_chunk_current(rows->chunk));
+	if (!rows->want[row])
+		return false;
+	qbd_rows_submit(rows, REQ_OP_READ, rows->want, rows->want[row], GFP_NOIO);
+	return true;
+}
+
+/**
+ * qbd_rows_end_read - blocks that were read are had, if they are right
+ * @rows: the rows
+ * @row: the row, counted from rows->first
+ *
+ * Nobody is blamed: qbd_rows_read() reads again what is missing.
+ */
+void qbd_rows_end_read(struct qbd_rows *rows, u32 row)
+{
+	u32 l;
+
+	for (l = 0; rows->want[row] >> l; l++)
+		if ((rows->want[row] & BIT(l)) && qbd_rows_verify(rows, l, row))
+			rows->have[row] |= BIT(l);
+}
+
 static void rows_count(struct qbd_rows *rows, u32 leg)
 {
 	struct qbd_pool *pool = rows->chunk->layer->pool;
@@ -625,6 +662,34 @@ bool qbd_rows_lost(struct qbd_rows *rows, u32 row, u32 legs)
 	return false;
 }
 
+/* Is the parity updated, rather than computed of the whole row: which reads less? */
+static bool rows_update(const struct qbd_rows *rows, u32 row, u32 whole, u32 part)
+{
+	u32 all = BIT(rows->chunk->layer->policy.k) - 1;
+	u32 needed = whole | part | ((BIT(rows->nr_legs) - 1) & ~all);
+	/* Blocks that are states cost no read. */
+	u32 zeros = rows->have[row];
+
+	return !(needed & ~zeros & ~qbd_chunk_current(rows->chunk)) &&
+	       hweight32(needed & ~zeros) < hweight32(all & ~whole & ~zeros);
+}
+
+/**
+ * qbd_rows_wanted - what qbd_rows_prepare() needs of a row of ec
+ * @rows: the rows
+ * @row: the row, counted from rows->first
+ * @whole: data legs that are written wholly, a mask
+ * @part: those that are written in part
+ */
+u32 qbd_rows_wanted(const struct qbd_rows *rows, u32 row, u32 whole, u32 part)
+{
+	u32 all = BIT(rows->chunk->layer->policy.k) - 1;
+
+	if (rows_update(rows, row, whole, part))
+		return whole | part | ((BIT(rows->nr_legs) - 1) & ~all);
+	return all & ~whole;
+}
+
 /**
  * qbd_rows_prepare - have in memory what a partly covered row needs besides the new
  * data
@@ -640,20 +705,14 @@ bool qbd_rows_lost(struct qbd_rows *rows, u32 row, u32 legs)
  */
 int qbd_rows_prepare(struct qbd_rows *rows, u32 row, u32 whole, u32 part)
 {
-	const struct qbd_layer *layer = rows->chunk->layer;
-	u32 k = layer->policy.k, all = BIT(k) - 1, parity = (BIT(rows->nr_legs) - 1) & ~all;
-	u32 zeros = rows->have[row];	/* blocks that are states cost no read */
-	u32 others = all & ~whole, touched = whole | part;
-	u32 current_legs = qbd_chunk_current(rows->chunk);
+	bool update;
 
 	if (qbd_rows_lost(rows, row, part))
 		return -EIO;
-	if (!layer->code)
+	if (!rows->chunk->layer->code)
 		return part ? qbd_rows_read(rows, row, 1, 1) : 0;
-	if (((touched | parity) & ~zeros & ~current_legs) ||
-	    hweight32((touched | parity) & ~zeros) >= hweight32(others & ~zeros))
-		return qbd_rows_read(rows, row, 1, others);
-	return qbd_rows_read(rows, row, 1, touched | parity) ?: 1;
+	update = rows_update(rows, row, whole, part);
+	return qbd_rows_read(rows, row, 1, qbd_rows_wanted(rows, row, whole, part)) ?: update;
 }
 
 /**
