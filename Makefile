@@ -14,8 +14,8 @@ DESTDIR ?=
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-print-directory
 .PHONY: all help module userspace userspace-install userspace-clean install install-dkms clean test test-unit test-uml test-debug \
-	test-guest test-dkms test-mutations check check-module check-scripts check-userspace \
-	demo model soak $(addprefix module-,fast debug 6.1 6.12)
+	test-guest test-smp test-dkms test-faults test-mutations check check-module check-scripts check-userspace \
+	demo model soak $(addprefix module-,fast debug 6.1 6.12 guest-debug)
 
 all: module userspace ## the module for the running kernel (or KDIR=), and the userspace tool
 
@@ -45,7 +45,7 @@ kbuild:
 	$(MAKE) -C $(KDIR) M=$(abspath $(objdir)) $(KMAKE) modules
 
 # For the kernels of the tests, which are made or fetched first.
-module-fast module-debug module-6.1 module-6.12: module-%: ## the module for a kernel of the tests
+module-fast module-debug module-6.1 module-6.12 module-guest-debug: module-%: ## the module for a kernel of the tests
 	tests/lib/build-module $*
 
 # --- the userspace tool -------------------------------------------------------------------------
@@ -90,17 +90,24 @@ test-debug: ## the tests in the user-mode kernel with KASAN, lockdep and kmemlea
 test-guest: ## the smoke tests in Debian's stock 6.1 and 6.12
 	tests/run --lane guest-6.1 --lane guest-6.12
 
+test-smp: ## the reference model with losses, in a kernel with KASAN, lockdep and two CPUs, for 10 minutes
+	tests/run --lane guest-debug --jobs 1
+
 test-dkms: ## an installation by DKMS for both stock kernels, into a folder of its own
 	tests/run --lane host dkms
 
 test-mutations: ## does each broken promise fail its test? MUTATIONS="name..." selects
 	tests/mutations/run $(MUTATIONS)
 
-# Each of the files of power cuts goes on for its share of the time.
-soak: ## fuzzing, 10 million runs; and power cuts with new seeds, for MINUTES=n (10)
+# Each of the files goes on for its share of the time.
+soak_cases := hostile power-cut power-cut-losses power-cut-journal
+soak: ## fuzzing for MINUTES=n (10; 30: over 10 million runs), and for as long power cuts and hostile images
 	QBD_SOAK_SECONDS=$$(($(or $(MINUTES),10) * 60)) tests/run --lane host --jobs 1 fuzz
-	QBD_SOAK_SECONDS=$$(($(or $(MINUTES),10) * 60 / $(words $(wildcard tests/cases/power-cut*.sh)))) \
-		tests/run --lane uml-fast --jobs 1 'power-cut*'
+	QBD_SOAK_SECONDS=$$(($(or $(MINUTES),10) * 60 / $(words $(soak_cases)))) \
+		tests/run --lane uml-fast --jobs 1 $(soak_cases)
+
+test-faults: ## every allocation and request fails once, the 1st to the 200th: hours
+	QBD_STEP=1 QBD_SOAK_SECONDS=20000 tests/run --lane uml-debug --jobs 1 fault-sweeps
 
 model: ## check the protocol's models
 	$(MAKE) -C tests/model

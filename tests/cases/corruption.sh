@@ -236,6 +236,37 @@ stale_checksum_copy() { # POLICY DISKS
 	same "$WORK/data"
 }
 
+# The first page of a chunk's checksums is lost on one holder: what is there is of a chunk that had
+# the slot before, or nothing. That says "holes", and the other holders say better.
+first_checksum_page_lost() { # POLICY DISKS
+	local disk at i
+	fresh_pool "$2" 32 --extent-size 1M
+	volume "$1" 16M
+	random_file "$WORK/data" 12
+	put "$WORK/data"
+	message checkpoint
+	blkdiscard -f "$v"
+	message checkpoint
+	for ((i = 0; i < $2; i++)); do
+		cp --sparse=always "$WORK/loop/d$i.img" "$WORK/before-$i"
+	done
+	random_file "$WORK/data" 12
+	put "$WORK/data"
+	message checkpoint
+	map_legs
+	geometry
+	csum_page 0 0 0
+	stop_pool
+	dd if="$WORK/before-$disk" of="$WORK/loop/d$disk.img" bs=4096 skip="$at" seek="$at" count=2 \
+		iflag=skip_bytes oflag=seek_bytes conv=notrunc status=none
+	start_pool
+	same "$WORK/data"
+	qbd scrub p --quiet >/dev/null || :
+	restart
+	same "$WORK/data"
+	scrub_finds 0
+}
+
 slot_tables() { # POLICY DISKS BACKENDS...
 	local i
 	filled_pool "$1" "$2" 12
@@ -471,6 +502,8 @@ subtest newest-place-of-a-checksum-page newest_checksum_place ec=4+2 6 0
 subtest newest-places-of-checksum-pages newest_checksum_place replicas=3 4 0 1
 subtest stale-checksum-copy-replicas stale_checksum_copy replicas=2 3
 subtest stale-checksum-copy-ec stale_checksum_copy ec=4+2 6
+subtest first-checksum-page-lost-on-one-holder-replicas first_checksum_page_lost replicas=2 3
+subtest first-checksum-page-lost-on-one-holder-ec first_checksum_page_lost ec=4+2 6
 subtest slot-tables-replicas slot_tables replicas=2 3 1
 subtest slot-tables-ec slot_tables ec=4+2 6 0 3
 subtest freed-chunks-replicas freed_chunks replicas=2 3 1

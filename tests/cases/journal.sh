@@ -361,7 +361,7 @@ back_pressure() {
 # The oldest row cannot go to its place, so the ring gets no room back: still each row that was taken into the
 # journal can be destaged, for that was promised to it; who comes then waits, and nothing fails.
 promised_room() {
-	local i tags=(,b,a,c ,b,a,c ,b ,b ,b ,b ,a ,c) writer before
+	local i tags=('b,a,c' 'b,a,c' b b b b a c) writer before
 	discard_all
 	devs=() below=()
 	for i in "${!tags[@]}"; do
@@ -369,7 +369,7 @@ promised_room() {
 		below+=("$REPLY")
 		dmsetup create "cut$i" --table "0 65536 linear $REPLY 0"
 		devs+=("/dev/mapper/cut$i")
-		tags[i]=/dev/mapper/cut$i${tags[i]}
+		tags[i]=/dev/mapper/cut$i,${tags[i]}
 	done
 	qbd pool create p "${tags[@]}" --journal on --extent-size 1M
 	qbd pool start p

@@ -126,6 +126,16 @@ void recording_flush(void)
 	flush("v0", &load_volumes[0].model, load_volumes[0].fd);
 }
 
+void recording_leave(struct recording *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->nr_policies; i++) {
+		close(load_volumes[i].fd);
+		load_volumes[i].fd = -1;
+	}
+}
+
 void recording_cut_from_here(struct recording *r)
 {
 	r->begin = now();
@@ -279,7 +289,7 @@ static void lose_or_return(struct recording *r, struct random *numbers)
 	recording_lose(r, backend, random_percent(numbers, 50));
 }
 
-static void go_on(struct recording *r, struct random *numbers, const char *words)
+void recording_go_on(struct recording *r, struct random *numbers, const char *words)
 {
 	switch (random_below(numbers, 6)) {
 	case 0:
@@ -343,7 +353,7 @@ void recording_make(struct recording *r, struct random *numbers, unsigned int re
 	until = load_made() + requests;
 	load_begin();
 	while (load_made() < until) {
-		go_on(r, numbers, words);
+		recording_go_on(r, numbers, words);
 		usleep(random_below(numbers, 3000));
 	}
 	guard_stage(3, "the end of the load");

@@ -69,8 +69,12 @@ void recording_free(struct recording *r);
 /* A recording by hand: begin, what happens, end. */
 void recording_begin(struct recording *r, struct random *numbers);
 void recording_end(struct recording *r);
+/* The volumes are for others to open: one that is open for writing cannot be mounted. */
+void recording_leave(struct recording *r);
 /* What was before leads to this, and is not cut. */
 void recording_cut_from_here(struct recording *r);
+/* One thing of what @words say, as above. */
+void recording_go_on(struct recording *r, struct random *numbers, const char *words);
 /* A message to the pool. */
 void recording_message(const char *message);
 /* Take a backend out: tell the pool, or have its disk fail all I/O. */
