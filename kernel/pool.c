@@ -193,7 +193,8 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	    !pool->member_wq || !pool->stamp_wq ||
 	    !pool->ring_wq || !pool->settle_wq || !pool->flush_wq || !pool->checkpoint_wq ||
 	    !pool->journal_wq || !pool->verify_wq || !pool->io_wq || !pool->repair_wq ||
-	    !pool->reap_wq || !pool->event_wq || !pool->kept_wq || !pool->kept_buffer || qbd_owner_init(pool) ||
+	    !pool->reap_wq || !pool->event_wq || !pool->kept_wq || !pool->kept_buffer ||
+	    qbd_owner_init(pool) ||
 	    qbd_pages_init(&pool->checkpoint_pages) ||
 	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
 	    mempool_init_kmalloc_pool(&pool->rows, 4, qbd_rows_max())) {

@@ -721,9 +721,9 @@ struct qbd_pool {
 	u64 member_epochs;		/* up to which of them the epochs are durable */
 	u64 member_done;		/* up to which of them all is settled */
 	struct qbd_membership *next_members;	/* room for one, under member_lock */
-	spinlock_t member_list_lock;	/* failing, over_limit, kept and what goes with it, member_wanted */
+	spinlock_t member_list_lock;	/* failing, over_limit, kept and its like, member_wanted */
 
-	spinlock_t limit_lock;
+	spinlock_t limit_lock;		/* flaps, and what counts against limits */
 	struct qbd_flap flaps[QBD_MAX_BACKENDS];
 	struct mutex event_mutex;	/* event_table */
 	struct dm_table *event_table;
