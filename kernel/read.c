@@ -709,17 +709,16 @@ static void hedge_work(struct work_struct *work)
 	struct hedge *h = container_of(work, struct hedge, work);
 	struct read *r = h->read;
 	struct qbd_pool *pool = r->chunk->layer->pool;
-	struct bio *bio = qbd_io_bio(r->io);
 	int err = -EINPROGRESS;
 
-	/* No more than its address, before it is taken. */
+	/* The qbd_io may be gone with its bio: nothing of it is looked at before that is taken. */
 	if (!atomic_read(&h->taken)) {
 		atomic64_inc(&pool->hedged);
 		err = read_rows(r->chunk, r->io, r->in_chunk, h);
 	}
 	if (!err) {
 		atomic64_inc(&pool->hedges_won);
-		bio_endio(bio);
+		bio_endio(qbd_io_bio(r->io));
 	} else if (err != -EINPROGRESS) {
 		hedge_failed(h);
 	}

@@ -30,6 +30,6 @@ module_load
 subtest ext4-replicas-3 clients ext4 5 150 --volume replicas=3,4096,24
 subtest ext4-ec-4+2 clients ext4 6 150 --going-on ckpt,scrub --journal on --volume ec=4+2,4096,32
 subtest ext4-ec-2+1-full clients ext4 5 100 --journal full --volume ec=2+1,4096,24
-subtest fio-replicas-2 clients fio 4 20 --volume replicas=2,4096,8
-subtest fio-ec-4+2 clients fio 6 20 --going-on ckpt,scrub --journal on --volume ec=4+2,4096,16
+subtest fio-replicas-2 clients fio 4 12 --volume replicas=2,4096,8
+subtest fio-ec-4+2 clients fio 6 12 --going-on ckpt,scrub --journal on --volume ec=4+2,4096,16
 finish
