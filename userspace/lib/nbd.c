@@ -35,6 +35,12 @@ static bool read_number(const char *path, unsigned long *number)
  */
 void nbd_check(dev_t rdev)
 {
+	static const char for_ever[] =
+		"/dev/%s: keeps requests for ever that its server does not answer: a backend that "
+		"hung cannot come back before \"nbd-client -d\"; use -timeout 60";
+	static const char too_short[] =
+		"/dev/%s: gives up requests after %lu s, before a backend's deadline of %u s: its "
+		"server may still write what it was sent; use -timeout 60";
 	char link[64], path[PATH_MAX], resolved[PATH_MAX];
 	unsigned long jiffies, ms;
 	const char *name;
@@ -47,16 +53,10 @@ void nbd_check(dev_t rdev)
 	name = strrchr(resolved, '/') + 1;
 	snprintf(path, sizeof(path), "/sys/kernel/debug/nbd/%.32s/timeout", name);
 	if (read_number(path, &jiffies) && !jiffies) {
-		complain(
-			"/dev/%s: keeps requests for ever that its server does not answer: a backend "
-			"that hung cannot come back before \"nbd-client -d\"; use -timeout 60",
-			name);
+		complain(for_ever, name);
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/queue/io_timeout", link);
 	if (read_number(path, &ms) && ms < DEADLINE_MS)
-		complain(
-			"/dev/%s: gives up requests after %lu s, before a backend's deadline of %u "
-			"s: its server may still write what it was sent; use -timeout 60",
-			name, ms / 1000, DEADLINE_MS / 1000);
+		complain(too_short, name, ms / 1000, DEADLINE_MS / 1000);
 }

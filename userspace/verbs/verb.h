@@ -19,8 +19,8 @@ struct verb {
 	int (*run)(int argc, char **argv); /* returns an enum qbd_exit */
 };
 
-extern const struct verb verb_pool_create, verb_pool_start, verb_pool_stop, verb_pool_handover, verb_pool_list,
-	verb_pool_status, verb_volume_create, verb_volume_list, verb_volume_remove,
+extern const struct verb verb_pool_create, verb_pool_start, verb_pool_stop, verb_pool_handover,
+	verb_pool_list, verb_pool_status, verb_volume_create, verb_volume_list, verb_volume_remove,
 	verb_volume_start, verb_volume_stop, verb_backend_fail, verb_backend_readd,
 	verb_backend_replace, verb_verify, verb_scrub, verb_repair, verb_examine;
 
