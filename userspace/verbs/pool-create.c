@@ -152,8 +152,7 @@ static int run(int argc, char **argv)
 						 { "lease", required_argument, NULL, 'L' },
 						 { "force", no_argument, NULL, 'f' },
 						 {} };
-	struct create_options shape = { .extent_size = 4u << 20,
-					.journal = QBD_JOURNAL_OFF };
+	struct create_options shape = { .extent_size = 4u << 20, .journal = QBD_JOURNAL_OFF };
 	struct create_backend *backends;
 	unsigned int nr, i;
 	bool force = false;
