@@ -24,8 +24,8 @@ struct live_backend {
 	u64 csum_errors;
 	u64 repaired;
 	u64 deadline_ms; /* 0: none */
-	u64 timeouts;	 /* requests that were not answered by then */
-	u64 orphans;	 /* those still in flight */
+	u64 timeouts; /* requests that were not answered by then */
+	u64 orphans; /* those still in flight */
 	char tags[QBD_TAGS_SIZE];
 	bool slow;
 	u32 p50_us, p99_us; /* of reads, lately */

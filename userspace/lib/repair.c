@@ -69,8 +69,9 @@ int repair_readmit(const struct live_pool *pool, struct repair *repair)
 		one = live_message(pool, NULL, "readd %u %u:%u", b->index, major(found->rdev),
 				   minor(found->rdev));
 		if (one == -EAGAIN && b->held) {
-			complain("%s: backend %u, %s: failed %u times, is not let in for %u s; \"qbd backend readd --now\" does",
-				 pool->name, b->index, found->path, b->outs, b->held);
+			complain(
+				"%s: backend %u, %s: failed %u times, is not let in for %u s; \"qbd backend readd --now\" does",
+				pool->name, b->index, found->path, b->outs, b->held);
 			repair->out++;
 		} else if (one) {
 			complain("%s: backend %u, %s: is not let in: %s", pool->name, b->index,
