@@ -3,7 +3,7 @@
 # What goes wrong in a kernel fails the test: memory overrun and leaked, sleep under a spinlock, locks
 # taken both ways, a warning, a panic, a hang; and what a test says it provokes does not.
 # Lanes: host
-# Boots: uml
+# Boots: uml-debug
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

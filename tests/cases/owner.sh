@@ -3,7 +3,7 @@
 # One owner: two hosts, each a kernel, over the same three disks. Who may start a pool and when, what a
 # host that was frozen still writes, hand-over to a standby.
 # Lanes: host
-# Boots: uml
+# Boots: uml-fast
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
