@@ -162,11 +162,22 @@ void qbd_bio_submit(struct qbd_bio *qb)
 	if (!qbd_bio_own_pages(qb)) {
 		submit_bio_noacct(&qb->bio);
 	} else if (!qbd_orphan_send(qb)) {
-		if (bio_op(&qb->bio) == REQ_OP_READ)
-			qbd_latency_ended(b, 0);
-		atomic_dec(&b->inflight);
-		qb->done(qb);
+		qbd_bio_unanswered(qb);
 	}
+}
+
+/**
+ * qbd_bio_unanswered - a bio ends without an answer of its device; done() is called
+ * @qb: the bio, with its status
+ *
+ * Context: any.
+ */
+void qbd_bio_unanswered(struct qbd_bio *qb)
+{
+	if (bio_op(&qb->bio) == REQ_OP_READ)
+		qbd_latency_ended(qb->backend, 0);
+	atomic_dec(&qb->backend->inflight);
+	qb->done(qb);
 }
 
 void qbd_wait_init(struct qbd_wait *wait)

@@ -270,18 +270,14 @@ static void write_rows(struct qbd_pool *pool, struct qbd_destage *d, unsigned in
 }
 
 /* Rows that were set aside for values that had no record can be tried again. */
-static bool recorded_now(struct qbd_pool *pool)
+static void recorded_now(struct qbd_pool *pool)
 {
 	struct qbd_journal_row *jr;
-	bool any = false;
 
 	spin_lock(&pool->journal.lock);
-	list_for_each_entry(jr, &pool->journal.rows, list) {
-		any |= jr->unrecorded;
+	list_for_each_entry(jr, &pool->journal.rows, list)
 		jr->unrecorded = false;
-	}
 	spin_unlock(&pool->journal.lock);
-	return any;
 }
 
 /*

@@ -2,8 +2,9 @@
 /*
  * Events of device mapper: what "dmsetup wait" on the pool's device waits for.
  *
- * One is raised when a backend went out, is in again, became slow or is so no
- * longer, when the pool failed, and when a resync ended that had something to do.
+ * One is raised when a backend went out, is in again, fails and has to stay in or is
+ * there again, became slow or is so no longer, when the pool failed, and when a resync
+ * ended that had something to do.
  * An event says that something changed, not what: status and messages tell. So any
  * number of them that come at once may be one.
  *

@@ -177,12 +177,8 @@ static void deadline_timer(struct timer_list *timer)
 	    READ_ONCE(b->pool->backend[b->index]) == b)
 		qbd_member_fail(b->pool, BIT_ULL(b->index));
 	/* An answer that comes now leaves list and done() alone, and has a reference of its own. */
-	list_for_each_entry_safe(qb, next, &late, list) {
-		if (!op_is_write(bio_op(&qb->bio)))
-			qbd_latency_ended(b, 0);
-		atomic_dec(&b->inflight);
-		qb->done(qb);
-	}
+	list_for_each_entry_safe(qb, next, &late, list)
+		qbd_bio_unanswered(qb);
 }
 
 /* The sender: it may hang in the driver as long as that does. */

@@ -926,6 +926,7 @@ struct qbd_bio *qbd_bio_alloc(struct qbd_backend *b, blk_opf_t opf, u64 offset,
 			      unsigned int nr_vecs, gfp_t gfp);
 bool qbd_bio_may_send(const struct qbd_bio *qb);
 void qbd_bio_submit(struct qbd_bio *bio);
+void qbd_bio_unanswered(struct qbd_bio *qb);
 void qbd_backend_submit(struct qbd_backend *b, blk_opf_t opf, u64 offset, void *buffer,
 			unsigned int bytes, struct qbd_wait *wait);
 int qbd_backend_rw(struct qbd_backend *b, blk_opf_t opf, u64 offset, void *buffer,
@@ -1052,6 +1053,7 @@ bool qbd_io_end(struct qbd_io *io, int err);
 void qbd_parked_go(struct qbd_pool *pool);
 void qbd_parked_fail(struct qbd_pool *pool);
 void qbd_parked_leave(struct qbd_target *t, enum qbd_leaving leaving);
+
 /* event.c */
 void qbd_event_init(struct qbd_pool *pool);
 void qbd_event(struct qbd_pool *pool);

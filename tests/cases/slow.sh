@@ -69,7 +69,7 @@ limits_field() {
 	held) column=7;;
 	*) fail "no field $1 of limits";;
 	esac
-	message limits | awk -v i="$2" -v c=$column '$1 == i { print $c }'
+	answer_field limits "$2" $column
 }
 
 limits_say() { # INDEX STATE

@@ -169,22 +169,10 @@ static void run_all(void)
 static void parse_volume(const char *word)
 {
 	struct policy *p = &policies[recording.nr_policies];
-	unsigned int a, b;
 
 	if (recording.nr_policies == LOAD_VOLUMES)
 		fail("at most %u volumes", LOAD_VOLUMES);
-	if (sscanf(word, "replicas=%u,%u,%u", &a, &p->block, &p->mib) == 3) {
-		p->k = 1;
-		p->m = a - 1;
-		snprintf(p->words, sizeof(p->words), "replicas=%u", a);
-	} else if (sscanf(word, "ec=%u+%u,%u,%u", &a, &b, &p->block, &p->mib) == 4) {
-		p->k = a;
-		p->m = b;
-		p->ec = true;
-		snprintf(p->words, sizeof(p->words), "ec=%u+%u", a, b);
-	} else {
-		fail("%s: not POLICY,BLOCK,MIB", word);
-	}
+	policy_parse(p, word);
 	if (!recording.nr_policies || p->m < recording.tolerance)
 		recording.tolerance = p->m;
 	recording.nr_policies++;

@@ -652,20 +652,7 @@ static void try_splits(void)
 
 static void parse_volume(const char *word)
 {
-	unsigned int a, b;
-
-	if (sscanf(word, "replicas=%u,%u,%u", &a, &policy.block, &policy.mib) == 3) {
-		policy.k = 1;
-		policy.m = a - 1;
-		snprintf(policy.words, sizeof(policy.words), "replicas=%u", a);
-	} else if (sscanf(word, "ec=%u+%u,%u,%u", &a, &b, &policy.block, &policy.mib) == 4) {
-		policy.k = a;
-		policy.m = b;
-		policy.ec = true;
-		snprintf(policy.words, sizeof(policy.words), "ec=%u+%u", a, b);
-	} else {
-		fail("%s: not POLICY,BLOCK,MIB", word);
-	}
+	policy_parse(&policy, word);
 	tolerance = policy.m;
 	block = policy.block / SECTOR_BYTES;
 	row = policy.k * block;

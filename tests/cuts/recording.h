@@ -10,18 +10,10 @@
 #define CUTS_RECORDING_H
 
 #include "load.h"
+#include "pool.h"
 
 #define RECORDING_VOLUMES 24
 #define RECORDING_OUTAGES 64
-
-struct policy {
-	unsigned int k;
-	unsigned int m;
-	bool ec;
-	unsigned int block;	/* bytes */
-	unsigned int mib;
-	char words[40];		/* of the message that creates the volume */
-};
 
 /* A volume: the model of what was written, and one that follows it to the cut. */
 struct recorded_volume {

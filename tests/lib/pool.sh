@@ -125,10 +125,15 @@ backend_field() {
 	orphans) column=16;;
 	*) fail "no field $1 of a backend";;
 	esac
+	answer_field backends "$2" $column
+}
+
+# answer_field MESSAGE INDEX COLUMN: of the line about a backend in the answer to a message.
+answer_field() {
 	local lines fields
-	dm -v lines message p 0 backends
+	dm -v lines message p 0 "$1"
 	while read -r -a fields; do
-		[ "${fields[0]}" != "$2" ] || echo "${fields[column - 1]}"
+		[ "${fields[0]}" != "$2" ] || echo "${fields[$3 - 1]}"
 	done <<<"$lines"
 }
 

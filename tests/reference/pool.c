@@ -255,3 +255,21 @@ u64 pool_csum_errors(void)
 	}
 	return sum;
 }
+
+void policy_parse(struct policy *p, const char *word)
+{
+	unsigned int a, b;
+
+	if (sscanf(word, "replicas=%u,%u,%u", &a, &p->block, &p->mib) == 3) {
+		p->k = 1;
+		p->m = a - 1;
+		snprintf(p->words, sizeof(p->words), "replicas=%u", a);
+	} else if (sscanf(word, "ec=%u+%u,%u,%u", &a, &b, &p->block, &p->mib) == 4) {
+		p->k = a;
+		p->m = b;
+		p->ec = true;
+		snprintf(p->words, sizeof(p->words), "ec=%u+%u", a, b);
+	} else {
+		fail("%s: not POLICY,BLOCK,MIB", word);
+	}
+}

@@ -51,4 +51,17 @@ bool pool_try_status(struct pool_status *status);
 /* How many checksum errors the backends showed. */
 u64 pool_csum_errors(void);
 
+/* What a volume keeps of its blocks. */
+struct policy {
+	unsigned int k;
+	unsigned int m;
+	bool ec;
+	unsigned int block;	/* bytes */
+	unsigned int mib;
+	char words[40];		/* of the message that creates the volume */
+};
+
+/* A word "replicas=R,BLOCK,MIB" or "ec=K+M,BLOCK,MIB"; it ends all if it is neither. */
+void policy_parse(struct policy *p, const char *word);
+
 #endif

@@ -29,15 +29,6 @@
 #include "load.h"
 #include "pool.h"
 
-struct policy {
-	unsigned int k;
-	unsigned int m;
-	bool ec;
-	unsigned int block; /* bytes */
-	unsigned int mib;
-	char words[40];
-};
-
 static struct policy policies[LOAD_VOLUMES];
 static struct load_volume volumes[LOAD_VOLUMES];
 static unsigned int nr_volumes, nr_legs, tolerance, ops = 300, rounds = 6, sets = 4;
@@ -157,7 +148,7 @@ static void create_volume(unsigned int i)
 
 	snprintf(volumes[i].path, sizeof(volumes[i].path), "/dev/mapper/" POOL_NAME "-v%u_%u", i,
 		 nr_recreated);
-	must_run("qbd volume create " POOL_NAME "/v%u_%u --size %uM %s --block-size %u", i,
+	must_run("qbd volume create " POOL_NAME "/v%u_%u --size %uM --%s --block-size %u", i,
 		 nr_recreated, p->mib, p->words, p->block);
 	model_init(&volumes[i].model, nr_recreated << 8 | i, p->mib << 11, p->block >> 9,
 		   p->k * (p->block >> 9));
@@ -669,22 +660,10 @@ static void scenario(void)
 static void parse_volume(const char *word)
 {
 	struct policy *p = &policies[nr_volumes];
-	unsigned int a, b;
 
 	if (nr_volumes == LOAD_VOLUMES)
 		fail("at most %u volumes", LOAD_VOLUMES);
-	if (sscanf(word, "replicas=%u,%u,%u", &a, &p->block, &p->mib) == 3) {
-		p->k = 1;
-		p->m = a - 1;
-		snprintf(p->words, sizeof(p->words), "--replicas %u", a);
-	} else if (sscanf(word, "ec=%u+%u,%u,%u", &a, &b, &p->block, &p->mib) == 4) {
-		p->k = a;
-		p->m = b;
-		p->ec = true;
-		snprintf(p->words, sizeof(p->words), "--ec %u+%u", a, b);
-	} else {
-		fail("%s: not POLICY,BLOCK,MIB", word);
-	}
+	policy_parse(p, word);
 	if (!nr_volumes || p->m < tolerance)
 		tolerance = p->m;
 	nr_volumes++;
