@@ -159,11 +159,10 @@ void qbd_bio_submit(struct qbd_bio *qb)
 		qbd_latency_begun(b);
 	qb->start_ns = ktime_get_ns();
 	qb->bio.bi_opf &= ~QBD_PROBE;
-	if (!qbd_bio_own_pages(qb)) {
+	if (!qbd_bio_own_pages(qb))
 		submit_bio_noacct(&qb->bio);
-	} else if (!qbd_orphan_send(qb)) {
+	else if (!qbd_orphan_send(qb))
 		qbd_bio_unanswered(qb);
-	}
 }
 
 /**
