@@ -657,6 +657,7 @@ static int write_pages(struct qbd_pool *pool)
 static int check_losses(struct activation *a, u64 missing)
 {
 	struct qbd_pool *pool = a->pool;
+	u64 there = pool->in | qbd_journal_devices(&pool->members);
 	struct qbd_layer *layer;
 	unsigned long i;
 	unsigned int n;
@@ -666,7 +667,7 @@ static int check_losses(struct activation *a, u64 missing)
 
 		for (n = 0; n < QBD_MAX_BACKENDS; n++)
 			if (pool->members.members[n].state != QBD_MEMBER_NONE &&
-			    !(pool->in & BIT_ULL(n)) &&
+			    !(there & BIT_ULL(n)) &&
 			    qbd_tag_match(pool->members.members[n].tags, layer->tag))
 				gone++;
 		if (missing && gone > layer->policy.m && !pool->features.force_history) {

@@ -105,6 +105,31 @@ static u32 super_crc(const struct qbd_super_disk *d)
 }
 
 /**
+ * qbd_journal_devices - members that are there for the ring alone
+ * @pool: the pool
+ *
+ * Return: a bitmap of indexes.
+ */
+u64 qbd_journal_devices(const struct qbd_membership *pool)
+{
+	u64 which = 0;
+	unsigned int i;
+
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		if (pool->members[i].state != QBD_MEMBER_NONE &&
+		    pool->members[i].role == QBD_ROLE_JOURNAL)
+			which |= BIT_ULL(i);
+	return which;
+}
+
+static u64 incompat_of(const struct qbd_membership *p)
+{
+	return (p->journal != QBD_JOURNAL_OFF ? QBD_INCOMPAT_JOURNAL : 0) |
+	       (p->lease_ms ? QBD_INCOMPAT_LEASE : 0) |
+	       (qbd_journal_devices(p) ? QBD_INCOMPAT_JOURNAL_DEV : 0);
+}
+
+/**
  * qbd_super_encode - a superblock's bytes
  * @super: the superblock
  * @raw: QBD_SUPER_SIZE bytes, written whole
@@ -145,8 +170,7 @@ void qbd_super_encode(const struct qbd_super *super, void *raw)
 	d->ring_first_block = cpu_to_le64(p->ring_first_block);
 	d->journal = p->journal;
 	d->lease_ms = cpu_to_le32(p->lease_ms);
-	d->incompat = cpu_to_le64((p->journal != QBD_JOURNAL_OFF ? QBD_INCOMPAT_JOURNAL : 0) |
-				  (p->lease_ms ? QBD_INCOMPAT_LEASE : 0));
+	d->incompat = cpu_to_le64(incompat_of(p));
 	for (i = 0; i < p->nr_epochs; i++) {
 		d->epochs[i].number = cpu_to_le32(p->epochs[i].number);
 		d->epochs[i].tag = cpu_to_le64(p->epochs[i].tag);
@@ -159,6 +183,7 @@ void qbd_super_encode(const struct qbd_super *super, void *raw)
 		string_copy(d->members[i].tags, m->tags, QBD_TAGS_SIZE);
 		d->members[i].state = m->state;
 		d->members[i].unseen = m->unseen;
+		d->members[i].role = m->role;
 		d->members[i].out_epoch = cpu_to_le32(m->out_epoch);
 	}
 	d->crc = cpu_to_le32(super_crc(d));
@@ -191,13 +216,18 @@ static u64 geometry_place(struct qbd_geometry *g, const struct qbd_membership *p
  * @p: the policy
  * @device_bytes: size of the device
  *
- * Return: 0, or -ENOSPC when not even one slot fits.
+ * Return: 0, or -ENOSPC when not even one slot fits, or not the ring of a journal
+ * device.
  */
 int qbd_geometry_make(struct qbd_geometry *g, const struct qbd_membership *p,
 		      u64 device_bytes)
 {
 	u32 low = 0, high = QBD_MAX_SLOTS;
 
+	if (p->members[g->index].role == QBD_ROLE_JOURNAL) {
+		g->nr_slots = 0;
+		return geometry_place(g, p) <= device_bytes ? 0 : -ENOSPC;
+	}
 	/* The largest number of slots that fits: the size rises with it. */
 	while (low < high) {
 		g->nr_slots = low + (high - low + 1) / 2;
@@ -221,8 +251,12 @@ static int geometry_check(const struct qbd_geometry *g, const struct qbd_members
 {
 	u64 slot_bytes = (u64)DIV_ROUND_UP(g->nr_slots, QBD_SLOTS_PER_PAGE) *
 			 QBD_PAGE_PLACES;
+	bool journal;
 
-	if (g->index >= QBD_MAX_BACKENDS || !g->nr_slots || g->nr_slots > QBD_MAX_SLOTS)
+	if (g->index >= QBD_MAX_BACKENDS || g->nr_slots > QBD_MAX_SLOTS)
+		return -EINVAL;
+	journal = p->members[g->index].role == QBD_ROLE_JOURNAL;
+	if (journal != !g->nr_slots)
 		return -EINVAL;
 	if (g->volume_start < QBD_TABLES_START ||
 	    !area_fits(g->volume_start, (u64)p->volume_pages * QBD_PAGE_PLACES,
@@ -261,7 +295,8 @@ static int membership_check(const struct qbd_membership *p)
 		if (p->epochs[i].number >= p->epochs[i - 1].number)
 			return -EINVAL;
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
-		if (p->members[i].state > QBD_MEMBER_OUT)
+		if (p->members[i].state > QBD_MEMBER_OUT ||
+		    p->members[i].role > QBD_ROLE_JOURNAL)
 			return -EINVAL;
 		if ((p->ring_members & BIT_ULL(i)) &&
 		    p->members[i].state != QBD_MEMBER_IN)
@@ -326,12 +361,10 @@ int qbd_super_decode(const void *raw, u64 device_bytes, struct qbd_super *super)
 	p->ring_first_lsn = le64_to_cpu(d->ring_first_lsn);
 	p->ring_first_block = le64_to_cpu(d->ring_first_block);
 	p->journal = d->journal;
-	if (p->journal > QBD_JOURNAL_FULL ||
-	    !p->journal != !(d->incompat & cpu_to_le64(QBD_INCOMPAT_JOURNAL)))
+	if (p->journal > QBD_JOURNAL_FULL)
 		return -EINVAL;
 	p->lease_ms = le32_to_cpu(d->lease_ms);
-	if ((p->lease_ms && (p->lease_ms < QBD_MIN_LEASE_MS || p->lease_ms > QBD_MAX_LEASE_MS)) ||
-	    !p->lease_ms != !(d->incompat & cpu_to_le64(QBD_INCOMPAT_LEASE)))
+	if (p->lease_ms && (p->lease_ms < QBD_MIN_LEASE_MS || p->lease_ms > QBD_MAX_LEASE_MS))
 		return -EINVAL;
 	for (i = 0; i < p->nr_epochs && i < QBD_EPOCHS; i++) {
 		p->epochs[i].number = le32_to_cpu(d->epochs[i].number);
@@ -345,11 +378,14 @@ int qbd_super_decode(const void *raw, u64 device_bytes, struct qbd_super *super)
 		string_copy(p->members[i].tags, d->members[i].tags, QBD_TAGS_SIZE);
 		p->members[i].state = d->members[i].state;
 		p->members[i].unseen = d->members[i].unseen;
+		p->members[i].role = d->members[i].role;
 		p->members[i].out_epoch = le32_to_cpu(d->members[i].out_epoch);
 	}
 	err = membership_check(p);
 	if (err)
 		return err;
+	if (incompat_of(p) != le64_to_cpu(d->incompat))
+		return -EINVAL;
 	return geometry_check(g, p, device_bytes);
 }
 

@@ -2,6 +2,9 @@
 /*
  * Ring generations: which backends the ring is on.
  *
+ * Journal devices (format.h) are the members as long as there are enough of them; when
+ * one is lost ordinary backends help out, until it is replaced.
+ *
  * A ring member that goes out leaves with that epoch, and the ring goes on without
  * it. A replacement comes in with a new generation of the ring; so does one more
  * member, before a volume that may lose more legs is made. In this order:
@@ -27,14 +30,19 @@
  * @pool: the pool
  * @m: the largest number of legs that a chunk of any volume may lose
  *
- * Those who are, and are in, and more if there are fewer than max(M) + 1, or 3, on
+ * The journal devices that are in, if they are max(M) + 1, or 2, at least. Else they,
+ * and those who are, and are in, and more if there are fewer than max(M) + 1, or 3, on
  * other hosts first. Return: a bitmap.
  */
 u64 qbd_ring_choose(struct qbd_pool *pool, unsigned int m)
 {
 	u64 in = READ_ONCE(pool->in), members = pool->members.ring_members & in;
+	u64 journal = qbd_journal_devices(&pool->members) & in;
 	unsigned int want = max(m + 1, 3u), i, round;
 
+	if (hweight64(journal) >= max(m + 1, 2u))
+		return journal;
+	members |= journal;
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < QBD_MAX_BACKENDS && hweight64(members) < want; i++) {
 			if (!(in & ~members & BIT_ULL(i)))

@@ -266,10 +266,12 @@ static u64 append_layer(struct qbd_pool *pool, u32 index, const struct qbd_layer
 /* Members, in or out, that a volume with that tag may use. */
 static unsigned int usable_members(struct qbd_pool *pool, const char *tag)
 {
+	u64 journal = qbd_journal_devices(&pool->members);
 	unsigned int i, n = 0;
 
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		if (pool->members.members[i].state != QBD_MEMBER_NONE &&
+		    !(journal & BIT_ULL(i)) &&
 		    qbd_tag_match(pool->members.members[i].tags, tag))
 			n++;
 	return n;

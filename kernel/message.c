@@ -567,6 +567,7 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	u64 stale[QBD_MAX_BACKENDS];	/* no memory is needed to say how things are */
 	struct qbd_ring *ring = &pool->ring;
 	u64 in = READ_ONCE(pool->in), used, total, degraded = 0;
+	u64 journal = qbd_journal_devices(&pool->members);
 	char health[QBD_MAX_BACKENDS + 1] = "";
 	unsigned int i, last = 0, sz = 0, volumes = 0;
 	struct qbd_layer *layer;
@@ -621,6 +622,8 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	       READ_ONCE(pool->kept), READ_ONCE(pool->nr_parked));
 	DMEMIT(" hedge %s %llu %llu", READ_ONCE(pool->features.hedge) ? "on" : "off",
 	       (u64)atomic64_read(&pool->hedged), (u64)atomic64_read(&pool->hedges_won));
+	DMEMIT(" journal_devs %u/%u", (unsigned int)hweight64(journal & in),
+	       (unsigned int)hweight64(journal));
 }
 
 /**

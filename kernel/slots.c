@@ -116,7 +116,7 @@ int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_backend *b = qbd_backend_in(pool, i);
 
-		if (!b || !b->owners || (avoid & BIT_ULL(i)) ||
+		if (!b || !b->owners || !b->geometry.nr_slots || (avoid & BIT_ULL(i)) ||
 		    !qbd_tag_match(pool->members.members[i].tags, layer->tag))
 			continue;
 		usable |= BIT_ULL(i);
@@ -372,7 +372,7 @@ int qbd_slots_read(struct qbd_backend *b, struct qbd_slot **entries)
 	const u32 step = 128;	/* pages a read: 1 MiB */
 	u8 *buffer = vmalloc(step * QBD_PAGE_PLACES);
 	/* Up to 2 GiB: more than kvcalloc() takes. */
-	struct qbd_slot *e = vzalloc(array_size(b->geometry.nr_slots, sizeof(*e)));
+	struct qbd_slot *e = vzalloc(array_size(max(b->geometry.nr_slots, 1u), sizeof(*e)));
 	u32 page, i, n, damaged = 0;
 	int err = buffer && e ? 0 : -ENOMEM;
 

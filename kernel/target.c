@@ -32,8 +32,15 @@ static bool parse_deadline(const char *word, struct qbd_features *features)
 	return true;
 }
 
-static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
-			unsigned int *left, char **error)
+/* The devices of a table line, in its list and as journal_dev. */
+struct pool_devices {
+	unsigned int nr;
+	unsigned int nr_journal;	/* the last so many of them */
+	const char *paths[QBD_MAX_BACKENDS];
+};
+
+static int pool_feature(struct qbd_features *features, struct pool_devices *devices,
+			struct dm_arg_set *as, unsigned int *left, char **error)
 {
 	const char *word = dm_shift_arg(as), *value;
 	unsigned int number;
@@ -63,13 +70,21 @@ static int pool_feature(struct qbd_features *features, struct dm_arg_set *as,
 	if (strcasecmp(word, "force_history") && strcasecmp(word, "on_loss") &&
 	    strcasecmp(word, "cache_mb") && strcasecmp(word, "deadline") &&
 	    strcasecmp(word, "error_limit") && strcasecmp(word, "hold_off") &&
-	    strcasecmp(word, "slow_factor"))
+	    strcasecmp(word, "slow_factor") && strcasecmp(word, "journal_dev"))
 		return -EINVAL;
 	*error = "A feature of qbd-pool needs a value";
 	if (!*left)
 		return -EINVAL;
 	value = dm_shift_arg(as);
 	(*left)--;
+	if (!strcasecmp(word, "journal_dev")) {
+		*error = "A pool has at most 64 devices, with those of the journal";
+		if (devices->nr == QBD_MAX_BACKENDS)
+			return -EINVAL;
+		devices->paths[devices->nr++] = value;
+		devices->nr_journal++;
+		return 0;
+	}
 	if (!strcasecmp(word, "force_history")) {
 		*error = "force_history is not a tag of 16 hexadecimal digits";
 		return strlen(value) == 16 && !kstrtou64(value, 16, &features->force_history) ?
@@ -122,7 +137,7 @@ static bool same_pool(const struct qbd_membership *a, const struct qbd_membershi
 	       a->ring_blocks == b->ring_blocks;
 }
 
-static int pool_open(struct qbd_pool *pool, struct dm_arg_set *as, unsigned int nr, char **error)
+static int pool_open(struct qbd_pool *pool, const struct pool_devices *devices, char **error)
 {
 	const struct qbd_super **supers = kcalloc(QBD_MAX_BACKENDS, sizeof(*supers), GFP_KERNEL);
 	const struct qbd_super *first = NULL;
@@ -131,8 +146,9 @@ static int pool_open(struct qbd_pool *pool, struct dm_arg_set *as, unsigned int 
 	struct qbd_backend *b;
 	unsigned int i;
 
-	for (i = 0; i < nr && !err; i++) {
-		const char *path = dm_shift_arg(as);
+	for (i = 0; i < devices->nr && !err; i++) {
+		bool journal = i >= devices->nr - devices->nr_journal;
+		const char *path = devices->paths[i];
 		struct qbd_super *super;
 
 		if (!strcmp(path, "-"))
@@ -155,6 +171,9 @@ static int pool_open(struct qbd_pool *pool, struct dm_arg_set *as, unsigned int 
 			why = "Superblocks of one pool contradict each other";
 		else if (supers[b->index])
 			why = "Two devices are the same backend of the pool";
+		else if (journal &&
+			 !(qbd_journal_devices(&super->pool) & BIT_ULL(b->index)))
+			why = "journal_dev is no journal device of the pool";
 		else
 			why = NULL;
 		if (why) {
@@ -190,9 +209,9 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	static const struct dm_arg args[] = {
 		{ 1, QBD_MAX_BACKENDS, "Number of devices is not from 1 to 64" },
-		{ 0, 160, "Number of feature words is not from 0 to 160" },
+		{ 0, 320, "Number of feature words is not from 0 to 320" },
 	};
-	struct dm_arg_set as = { argc, argv }, devices;
+	struct dm_arg_set as = { argc, argv };
 	struct mapped_device *md = dm_table_get_md(ti->table);
 	struct qbd_features features = {
 		.cache_mb = QBD_CACHE_MB,
@@ -202,6 +221,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		.slow_factor = QBD_SLOW_FACTOR,
 		.hedge = true,
 	};
+	struct pool_devices devices = {};
 	struct qbd_pool *pool, *running;
 	unsigned int nr, left = 0;
 	int err;
@@ -212,8 +232,8 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return err;
 	if (as.argc < nr)
 		return table_error(ti, "Fewer devices than their number", -EINVAL);
-	devices = as;
-	dm_consume_args(&as, nr);
+	while (devices.nr < nr)
+		devices.paths[devices.nr++] = dm_shift_arg(&as);
 	if (as.argc) {
 		err = dm_read_arg_group(args + 1, &as, &left, &ti->error);
 		if (err)
@@ -222,7 +242,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	if (as.argc > left)
 		return table_error(ti, "More words than the table line has", -EINVAL);
 	while (left) {
-		err = pool_feature(&features, &as, &left, &ti->error);
+		err = pool_feature(&features, &devices, &as, &left, &ti->error);
 		if (err)
 			return err;
 	}
@@ -246,7 +266,7 @@ static int pool_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		err = -EROFS;
 		goto put;
 	}
-	err = pool_open(pool, &devices, nr, &ti->error);
+	err = pool_open(pool, &devices, &ti->error);
 	if (err)
 		goto put;
 	if (features.standby && (features.read_only || !pool->members.lease_ms)) {
@@ -294,18 +314,22 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 	struct qbd_pool *pool = ti->private;
 	const struct qbd_features *f = &pool->features;
 	bool limited = f->error_limit != QBD_ERROR_LIMIT || f->error_seconds != QBD_ERROR_SECONDS;
-	unsigned int sz = 0, i, nr = 0;
+	u64 journal = qbd_journal_devices(&pool->members);
+	unsigned int sz = 0, i, nr = 0, nr_journal = 0;
 
 	switch (type) {
 	case STATUSTYPE_INFO:
 		qbd_pool_status(pool, result, maxlen);
 		break;
 	case STATUSTYPE_TABLE:
-		for (i = 0; i < QBD_MAX_BACKENDS; i++)
-			nr += pool->members.members[i].state != QBD_MEMBER_NONE;
-		DMEMIT("%u", nr);
 		for (i = 0; i < QBD_MAX_BACKENDS; i++) {
-			if (pool->members.members[i].state == QBD_MEMBER_NONE)
+			nr += pool->members.members[i].state != QBD_MEMBER_NONE;
+			nr_journal += (journal & BIT_ULL(i)) && pool->backend[i];
+		}
+		DMEMIT("%u", nr - (unsigned int)hweight64(journal));
+		for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+			if (pool->members.members[i].state == QBD_MEMBER_NONE ||
+			    (journal & BIT_ULL(i)))
 				continue;
 			if (pool->backend[i])
 				DMEMIT(" /dev/%s", pool->backend[i]->name);
@@ -316,7 +340,7 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 		     !f->hedge + 2 * !!f->force_history + 2 * (f->cache_mb != QBD_CACHE_MB) +
 		     2 * READ_ONCE(pool->on_loss_queue) + 3 * limited +
 		     2 * (f->hold_off != QBD_HOLD_OFF) +
-		     2 * (f->slow_factor != QBD_SLOW_FACTOR);
+		     2 * (f->slow_factor != QBD_SLOW_FACTOR) + 2 * nr_journal;
 		for (i = 0; i < QBD_MAX_BACKENDS; i++)
 			nr += 2 * (f->deadline_ms[i] != QBD_DEADLINE_DEFAULT);
 		if (nr)
@@ -346,6 +370,9 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 			DMEMIT(" slow_factor %u", f->slow_factor);
 		if (!f->hedge)
 			DMEMIT(" hedge=off");
+		for (i = 0; i < QBD_MAX_BACKENDS; i++)
+			if ((journal & BIT_ULL(i)) && pool->backend[i])
+				DMEMIT(" journal_dev /dev/%s", pool->backend[i]->name);
 		break;
 	case STATUSTYPE_IMA:
 		*result = 0;

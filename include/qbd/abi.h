@@ -21,6 +21,8 @@
  *		hold_off <seconds>
  *		slow_factor <n>
  *		hedge=off
+ *		journal_dev <dev>	one more device, a journal device of the pool; as
+ *					well as here it may be among the others
  *	The order of the devices does not matter; each says in its superblock which
  *	backend it is. I/O to the pool device fails.
  *
@@ -87,6 +89,7 @@
  *	on_loss <error|queue> <backends that fail and stay in, a bitmap, hexadecimal>
  *	<requests that wait>
  *	hedge <on|off> <reads that were hedged> <hedges that were first>
+ *	journal_devs <journal devices in>/<journal devices>
  *
  *	health: a character a backend index: A in and whole, a in with legs not in
  *	sync, K in and failing (it has to stay: a chunk or the ring needs it), S out

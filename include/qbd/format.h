@@ -34,6 +34,10 @@
  * block that replay needed when this one was written; the log is [tail(h), h] for
  * the highest h for which all of these are there, in the newest generation.
  *
+ * Journal devices. A member may have the role of a journal device: it holds the ring
+ * and all that says who it is, and no slots (nr_slots is 0, and its slot table, checksum
+ * area and data area are empty). While enough of them are in, they are the ring members.
+ *
  * Journal. Blocks that wait in the ring for their place (JOURNAL records) are part
  * of the volume's content. Their data lies in records like all else, in pieces, so
  * that no content of a volume can ever pass for a block of the ring.
@@ -87,7 +91,9 @@
 #define QBD_INCOMPAT_BLOCK_MAP	BIT_ULL(0)	/* reserved: dedupe */
 #define QBD_INCOMPAT_JOURNAL	BIT_ULL(1)	/* the ring may hold journal records */
 #define QBD_INCOMPAT_LEASE	BIT_ULL(2)	/* only who owns the pool may write */
-#define QBD_INCOMPAT_KNOWN	(QBD_INCOMPAT_JOURNAL | QBD_INCOMPAT_LEASE)
+#define QBD_INCOMPAT_JOURNAL_DEV	BIT_ULL(3)	/* members without slots, for the ring */
+#define QBD_INCOMPAT_KNOWN \
+	(QBD_INCOMPAT_JOURNAL | QBD_INCOMPAT_LEASE | QBD_INCOMPAT_JOURNAL_DEV)
 
 #define QBD_MIN_LEASE_MS	200u
 #define QBD_MAX_LEASE_MS	600000u
@@ -126,12 +132,19 @@ enum qbd_member_state {
 	QBD_MEMBER_OUT = 2,	/* out, or a suspect */
 };
 
+/* What a member is for. */
+enum qbd_member_role {
+	QBD_ROLE_DATA = 0,
+	QBD_ROLE_JOURNAL = 1,	/* the ring; any such: the feature bit is set */
+};
+
 struct qbd_member_disk {
 	u8 uuid[16];
 	char tags[QBD_TAGS_SIZE];	/* "host=B ssd", separated by blanks */
 	u8 state;
 	u8 unseen;		/* out by a forced start: it may have chunks of its own */
-	u8 reserved0[2];
+	u8 role;		/* enum qbd_member_role */
+	u8 reserved0;
 	__le32 out_epoch;	/* the epoch in which it dropped out */
 	u8 reserved[8];
 };
@@ -470,6 +483,7 @@ struct qbd_member {
 	char tags[QBD_TAGS_SIZE];
 	u8 state;
 	bool unseen;
+	u8 role;
 	u32 out_epoch;
 };
 
@@ -642,6 +656,7 @@ const char *qbd_super_error(int err);
 int qbd_geometry_make(struct qbd_geometry *geometry, const struct qbd_membership *pool,
 		      u64 device_bytes);
 bool qbd_tag_match(const char *tags, const char *tag);
+u64 qbd_journal_devices(const struct qbd_membership *pool);
 
 /* kernel/heartbeat.c */
 void qbd_heartbeat_seal(void *raw, const u8 *pool_uuid, const u8 *uuid,

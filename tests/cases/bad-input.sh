@@ -190,8 +190,8 @@ pool_words() {
 	pool_refused 'Number of devices is not from 1 to 64' "6x $all"
 	pool_refused 'Fewer devices than their number' "7 $all"
 	pool_refused 'Fewer devices than their number' 6
-	pool_refused 'Number of feature words is not from 0 to 160' "6 $all x"
-	pool_refused 'Number of feature words is not from 0 to 160' "6 $all 161 $(printf "allow_degraded %.0s" {1..161})"
+	pool_refused 'Number of feature words is not from 0 to 320' "6 $all x"
+	pool_refused 'Number of feature words is not from 0 to 320' "6 $all 321 $(printf "allow_degraded %.0s" {1..321})"
 	pool_refused 'not enough arguments|Fewer|Number of feature words' "6 $all 2 allow_degraded"
 	pool_refused 'More words than the table line has' "6 $all 1 allow_degraded allow_degraded"
 	pool_refused 'Unknown feature of qbd-pool' "6 $all 1 nonsense"

@@ -42,11 +42,23 @@ shapes() {
 	qbd examine ./1.img | grep -q 'of 1048576 bytes, 49152 bytes of checksums'
 	qbd pool create --force p ./1.img --extent-size 8M
 	qbd examine ./1.img | grep -q 'of 8388608 bytes, 106496 bytes of checksums'
-	# The ring follows the smallest backend: 1/256 of it.
+	# The ring follows the smallest backend: 1/256 of it, or with a journal 1/16.
 	truncate -s 1G 3.img
 	truncate -s 2G 4.img
-	qbd pool create big ./3.img ./4.img
+	qbd pool create big ./3.img ./4.img --journal off
 	qbd examine ./4.img | grep -qE '^ring area .* 1024 blocks'
+	truncate -s 512M 3.img
+	qbd pool create --force big ./3.img ./4.img --journal on
+	qbd examine ./4.img | grep -qE '^ring area .* 8192 blocks'
+	# A journal device may be nearly all ring.
+	truncate -s 16M 1.img
+	qbd pool create --force big ./3.img ./4.img --journal on --journal ./1.img,host=J
+	qbd examine ./1.img >examined
+	grep -qE '^ring area .* 3072 blocks' examined
+	grep -q '^slots  *0 of ' examined
+	grep -qE '^2  .* journal +in .* host=J$' examined
+	assert_fails 'no use for journal devices' qbd pool create --force big ./3.img ./4.img --journal off \
+		--journal ./1.img
 }
 
 # mkfs and the like, each with what qbd should call it.

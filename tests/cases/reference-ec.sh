@@ -8,7 +8,7 @@
 # shellcheck source=../reference/case.sh
 . "$ROOT/tests/reference/case.sh"
 
-subtest ec-2+1 reference 4 3 5 --extent 1M --volume ec=2+1,4096,24
-subtest ec-4+2-every-set reference 6 all 4 --extent 1M --volume ec=4+2,16384,16
-subtest ec-4+2-large-extents reference 7 2 4 --extent 4M --volume ec=4+2,4096,48
+subtest ec-2+1 reference 4 3 5 --extent 1M --journal off --volume ec=2+1,4096,24
+subtest ec-4+2-every-set reference 6 all 4 --extent 1M --journal off --volume ec=4+2,16384,16
+subtest ec-4+2-large-extents reference 7 2 4 --extent 4M --journal off --volume ec=4+2,4096,48
 finish

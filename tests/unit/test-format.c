@@ -107,6 +107,40 @@ static void test_super_round_trip(void **state)
 	assert_memory_equal(raw, again, sizeof(raw));
 }
 
+/* A journal device: it has the ring, and no slots. */
+static void test_journal_device(void **state)
+{
+	static u8 raw[QBD_SUPER_SIZE];
+	static struct qbd_super s, t;
+	struct qbd_super_disk *d = (struct qbd_super_disk *)raw;
+	u64 least;
+
+	make_super(&s);
+	assert_int_equal(qbd_journal_devices(&s.pool), 0);
+	s.pool.members[1].role = QBD_ROLE_JOURNAL;
+	s.pool.members[2].role = QBD_ROLE_JOURNAL;
+	assert_int_equal(qbd_journal_devices(&s.pool), 6);
+	assert_int_equal(qbd_geometry_make(&s.geometry, &s.pool, DEVICE_BYTES), 0);
+	assert_int_equal(s.geometry.nr_slots, 0);
+	least = s.geometry.data_start;
+	assert_true(least >= s.geometry.ring_start + (u64)s.pool.ring_blocks * QBD_PAGE_SIZE);
+	assert_int_equal(qbd_geometry_make(&s.geometry, &s.pool, least), 0);
+	qbd_super_encode(&s, raw);
+	assert_true(le64_to_cpu(d->incompat) & QBD_INCOMPAT_JOURNAL_DEV);
+	assert_int_equal(qbd_super_decode(raw, least, &t), 0);
+	assert_memory_equal(&s, &t, sizeof(s));
+	assert_int_equal(qbd_super_decode(raw, least - 4096, &t), -ENOSPC);
+	assert_int_equal(qbd_geometry_make(&s.geometry, &s.pool, least - 4096), -ENOSPC);
+	/* One without slots that is none, and one with slots that is. */
+	s.pool.members[1].role = QBD_ROLE_DATA;
+	qbd_super_encode(&s, raw);
+	assert_int_equal(qbd_super_decode(raw, least, &t), -EINVAL);
+	assert_int_equal(qbd_geometry_make(&s.geometry, &s.pool, DEVICE_BYTES), 0);
+	s.pool.members[1].role = QBD_ROLE_JOURNAL;
+	qbd_super_encode(&s, raw);
+	assert_int_equal(qbd_super_decode(raw, DEVICE_BYTES, &t), -EINVAL);
+}
+
 /* Seal again what a test changed, as one who wants to be believed does. */
 static void reseal_super(u8 *raw)
 {
@@ -198,6 +232,9 @@ static void test_super_refuses(void **state)
 	REFUSED(d->ring_first_lsn, cpu_to_le64(1ull << 62), -EINVAL);
 	REFUSED(d->ring_first_block, cpu_to_le64(~0ull), -EINVAL);
 	REFUSED(d->members[0].state, 3, -EINVAL);
+	REFUSED(d->members[0].role, QBD_ROLE_JOURNAL + 1, -EINVAL);
+	REFUSED(d->members[0].role, QBD_ROLE_JOURNAL, -EINVAL); /* without its feature bit */
+	REFUSED(d->incompat, cpu_to_le64(QBD_INCOMPAT_KNOWN), -EINVAL); /* and the reverse */
 	REFUSED(d->pool_name[0], '\n', -EINVAL);
 	REFUSED(d->members[5].tags[0], 0x7f, -EINVAL);
 
@@ -823,6 +860,7 @@ int main(void)
 		cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_seeds),
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_journal_device),
 		cmocka_unit_test(test_journal_records),
 		cmocka_unit_test(test_records_refused),
 		cmocka_unit_test(test_ring_blocks),

@@ -177,6 +177,16 @@ static void test_status_line(void **state)
 	assert_string_equal(s.scrub.state, "idle");
 	assert_int_equal(s.repaired, 5);
 	assert_int_equal(s.lost, 1);
+	assert_int_equal(s.journal_devices, 0);
+	snprintf(line + length, sizeof(line) - length, " journal on 12 4711 new 1 journal_devs 2/3 more");
+	assert_true(live_parse_status(line, &s));
+	assert_string_equal(s.journal, "on");
+	assert_int_equal(s.journal_rows, 12);
+	assert_int_equal(s.destaged_rows, 4711);
+	assert_int_equal(s.journal_devices_in, 2);
+	assert_int_equal(s.journal_devices, 3);
+	line[length] = 0;
+	assert_true(live_parse_status(line, &s));
 	assert_false(live_healthy(&s));
 	strscpy(s.health, "AA--", sizeof(s.health));
 	assert_false(live_healthy(&s)); /* chunks are degraded */

@@ -17,6 +17,7 @@
 #define DEFAULT_RING_BLOCKS 4096u
 #define JOURNAL_RING_BLOCKS 16384u
 #define MAX_RING_SHARE 8 /* of the smallest backend, one in so many bytes */
+#define RING_SHARE 16 /* likewise, with a journal */
 
 /**
  * create_min_bytes - what is smaller can be no backend
@@ -26,15 +27,23 @@ u64 create_min_bytes(void)
 	return (u64)QBD_MIN_RING_BLOCKS * QBD_PAGE_SIZE * MAX_RING_SHARE;
 }
 
-static u32 ring_blocks_for(u64 smallest, u8 journal)
+/*
+ * Each journaled block waits in the ring for its place: the more, the longer. It is as
+ * large on all members; on a journal device it may be nearly all that there is.
+ */
+static u32 ring_blocks_for(const struct create_backend *backends, unsigned int nr, u8 journal)
 {
-	u32 most = journal == QBD_JOURNAL_OFF ? DEFAULT_RING_BLOCKS : JOURNAL_RING_BLOCKS;
-	/* Each journaled block waits in the ring for its place: the more, the longer. */
-	u64 blocks = smallest / (journal == QBD_JOURNAL_OFF ? 256 : 32) / QBD_PAGE_SIZE;
+	u64 blocks = journal == QBD_JOURNAL_OFF ? DEFAULT_RING_BLOCKS : JOURNAL_RING_BLOCKS;
+	u64 share = journal == QBD_JOURNAL_OFF ? 256 : RING_SHARE, most;
+	unsigned int i;
 
-	if (blocks < QBD_MIN_RING_BLOCKS)
-		blocks = QBD_MIN_RING_BLOCKS;
-	return blocks > most ? most : blocks;
+	for (i = 0; i < nr; i++) {
+		most = backends[i].device.bytes / QBD_PAGE_SIZE;
+		most = backends[i].role == QBD_ROLE_JOURNAL ? most / 4 * 3 : most / share;
+		if (most < blocks)
+			blocks = most;
+	}
+	return blocks < QBD_MIN_RING_BLOCKS ? QBD_MIN_RING_BLOCKS : blocks;
 }
 
 /* The host= tag; a backend without one is a failure domain of its own. */
@@ -60,16 +69,25 @@ static bool same_host(const struct create_backend *a, const struct create_backen
 }
 
 /*
- * Who has the ring: max(M) + 1 of them, each time the backend that shares its host
- * with the fewest of those taken; a larger M may come with a volume made later.
+ * Who has the ring: the journal devices, if there are two; else they, and of the others
+ * max(M) + 1 in all, each time the backend that shares its host with the fewest of
+ * those taken. A larger M may come with a volume made later: then the kernel adds some.
  */
 static u64 choose_ring(const struct create_backend *backends, unsigned int nr)
 {
 	unsigned int wanted = nr < QBD_MAX_M + 1 ? nr : QBD_MAX_M + 1;
-	unsigned int taken, i, j, best, shared, fewest;
+	unsigned int taken = 0, i, j, best, shared, fewest;
 	u64 members = 0;
 
-	for (taken = 0; taken < wanted; taken++) {
+	for (i = 0; i < nr; i++) {
+		if (backends[i].role != QBD_ROLE_JOURNAL)
+			continue;
+		members |= BIT_ULL(i);
+		taken++;
+	}
+	if (taken >= 2)
+		return members;
+	for (; taken < wanted; taken++) {
 		best = 0;
 		fewest = QBD_MAX_BACKENDS;
 		for (i = 0; i < nr; i++) {
@@ -95,19 +113,16 @@ static u64 choose_ring(const struct create_backend *backends, unsigned int nr)
  * @small: set to the backend that is too small
  *
  * Return: 0; -EINVAL when the checksum area cannot be that large; -ENOSPC when
- * not one extent fits on a backend; -EIO without random numbers.
+ * not one extent fits on a backend, or the ring not on a journal device; -EIO without
+ * random numbers.
  */
 int create_plan(struct qbd_super *supers, const char *name, const struct create_backend *backends,
 		unsigned int nr, const struct create_options *options, unsigned int *small)
 {
 	const struct qbd_policy widest = { QBD_EC, 4, 2, 12 };
 	struct qbd_membership *pool = &supers[0].pool;
-	u64 smallest = backends[0].device.bytes;
 	unsigned int i;
 
-	for (i = 1; i < nr; i++)
-		if (backends[i].device.bytes < smallest)
-			smallest = backends[i].device.bytes;
 	uuid_generate_random(pool->pool_uuid);
 	strscpy(pool->pool_name, name, sizeof(pool->pool_name));
 	pool->extent_size = options->extent_size;
@@ -121,7 +136,7 @@ int create_plan(struct qbd_super *supers, const char *name, const struct create_
 	pool->layer_pages = LAYER_PAGES;
 	pool->journal = options->journal;
 	pool->lease_ms = options->lease_ms;
-	pool->ring_blocks = ring_blocks_for(smallest, options->journal);
+	pool->ring_blocks = ring_blocks_for(backends, nr, options->journal);
 	pool->nr_epochs = 1;
 	pool->epochs[0].number = 1;
 	if (getrandom(&pool->epochs[0].tag, sizeof(u64), 0) != sizeof(u64))
@@ -133,7 +148,7 @@ int create_plan(struct qbd_super *supers, const char *name, const struct create_
 		uuid_generate_random(pool->members[i].uuid);
 		memcpy(pool->members[i].tags, backends[i].tags, QBD_TAGS_SIZE);
 		pool->members[i].state = QBD_MEMBER_IN;
-		pool->epochs[0].in |= BIT_ULL(i);
+		pool->members[i].role = backends[i].role;
 		pool->epochs[0].in |= BIT_ULL(i);
 	}
 	for (i = 0; i < nr; i++) {

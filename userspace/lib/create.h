@@ -10,6 +10,7 @@
 struct create_backend {
 	struct qbd_device device;
 	char tags[QBD_TAGS_SIZE];
+	u8 role; /* enum qbd_member_role */
 };
 
 struct create_options {

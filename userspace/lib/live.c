@@ -17,6 +17,7 @@
 bool live_parse_status(const char *line, struct live_status *s)
 {
 	unsigned long long v[18];
+	const char *journal = strstr(line, " journal "), *devices = strstr(line, " journal_devs ");
 	unsigned int epoch;
 
 	memset(s, 0, sizeof(*s));
@@ -44,6 +45,14 @@ bool live_parse_status(const char *line, struct live_status *s)
 	s->scrub.count = v[14];
 	s->repaired = v[15];
 	s->lost = v[16];
+	if (journal && sscanf(journal, " journal %7s %llu %llu", s->journal, &v[0], &v[1]) == 3) {
+		s->journal_rows = v[0];
+		s->destaged_rows = v[1];
+	}
+	if (devices && sscanf(devices, " journal_devs %llu/%llu", &v[0], &v[1]) == 2) {
+		s->journal_devices_in = v[0];
+		s->journal_devices = v[1];
+	}
 	return true;
 }
 

@@ -63,6 +63,9 @@ struct live_status {
 	u64 ring_used, ring_blocks, checkpoints;
 	struct live_job resync, scrub;
 	u64 repaired, lost;
+	char journal[8]; /* off, on, full */
+	u64 journal_rows, destaged_rows;
+	u64 journal_devices_in, journal_devices;
 };
 
 struct live_pool {

@@ -113,10 +113,11 @@ static unsigned int losses_now(const struct qbd_policy *policy, unsigned int nr_
 
 static void list_volumes(const struct qbd_image *image, struct verify *verify)
 {
+	u64 journal = qbd_journal_devices(&image->newest->pool);
 	unsigned int nr_in = 0, i;
 
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		nr_in += image->members[i].standing == IMAGE_IN;
+		nr_in += image->members[i].standing == IMAGE_IN && !(journal & BIT_ULL(i));
 
 	verify->volumes = new_array(struct verify_volume, image->nr_volumes);
 	for (i = 0; i < image->nr_volumes; i++) {

@@ -17,7 +17,8 @@ static const char *member_word(u8 state)
 
 static void print_super(const struct qbd_found *found)
 {
-	static const char *const columns[] = { ">#", "UUID", "STATE", ">OUT IN", "TAGS", NULL };
+	static const char *const columns[] = { ">#",	  "UUID", "ROLE", "STATE",
+					       ">OUT IN", "TAGS", NULL };
 	const struct qbd_super *s = &found->super;
 	const struct qbd_membership *p = &s->pool;
 	const struct qbd_geometry *g = &s->geometry;
@@ -66,6 +67,7 @@ static void print_super(const struct qbd_found *found)
 		uuid_unparse_lower(m->uuid, uuid);
 		text_cell(&t, "%u", i);
 		text_cell(&t, "%s", uuid);
+		text_cell(&t, "%s", m->role == QBD_ROLE_JOURNAL ? "journal" : "data");
 		text_cell(&t, "%s", member_word(m->state));
 		text_cell(&t, "%u", m->out_epoch);
 		text_cell(&t, "%s", *m->tags ? m->tags : "-");

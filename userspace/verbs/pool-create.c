@@ -120,7 +120,8 @@ static int create_pool(const char *name, struct create_backend *backends, unsign
 		ret = usage("--csum-bytes must be a multiple of %u, and no more than an extent",
 			    QBD_PAGE_PLACES);
 	} else if (err == -ENOSPC) {
-		complain("%s: is too small for one extent", paths[small]);
+		complain("%s: is too small for %s", paths[small],
+			 backends[small].role == QBD_ROLE_JOURNAL ? "the ring" : "one extent");
 		ret = QBD_FAILED;
 	} else if (err) {
 		complain("no random numbers: %s", strerror(-err));
@@ -153,9 +154,10 @@ static int run(int argc, char **argv)
 						 { "force", no_argument, NULL, 'f' },
 						 {} };
 	struct create_options shape = { .extent_size = 4u << 20, .journal = QBD_JOURNAL_OFF };
+	const char *journal[QBD_MAX_BACKENDS];
 	struct create_backend *backends;
-	unsigned int nr, i;
-	bool force = false;
+	unsigned int nr, nr_journal = 0, i;
+	bool force = false, moded = false;
 	char **paths;
 	u64 bytes;
 	int c, ret = QBD_FINE;
@@ -175,8 +177,17 @@ static int run(int argc, char **argv)
 			shape.csum_bytes_per_slot = bytes;
 			break;
 		case 'j':
-			if (!parse_journal(optarg, &shape.journal))
-				return wrong_value("journal", "off, on or full", optarg);
+			if (strchr(optarg, '/')) {
+				if (nr_journal == QBD_MAX_BACKENDS)
+					return usage("a pool has at most %u backends",
+						     QBD_MAX_BACKENDS);
+				journal[nr_journal++] = optarg;
+			} else if (!parse_journal(optarg, &shape.journal)) {
+				return wrong_value("journal", "off, on or full, or a device's path",
+						   optarg);
+			} else {
+				moded = true;
+			}
 			break;
 		case 'L':
 			if (!parse_lease(optarg, &shape.lease_ms))
@@ -195,6 +206,11 @@ static int run(int argc, char **argv)
 	nr = argc - optind - 1;
 	if (!nr)
 		return usage("pool create: devices are missing");
+	if (nr_journal && !moded)
+		shape.journal = QBD_JOURNAL_ON;
+	if (nr_journal && shape.journal == QBD_JOURNAL_OFF)
+		return usage("a pool without a journal has no use for journal devices");
+	nr += nr_journal;
 	if (nr > QBD_MAX_BACKENDS)
 		return usage("a pool has at most %u backends", QBD_MAX_BACKENDS);
 
@@ -202,8 +218,14 @@ static int run(int argc, char **argv)
 	paths = new_array(char *, nr);
 	for (i = 0; i < nr; i++)
 		backends[i].device.fd = -1;
-	for (i = 0; i < nr && !ret; i++)
-		ret = take_argument(argv[optind + 1 + i], &backends[i], &paths[i]);
+	for (i = 0; i < nr && !ret; i++) {
+		bool is_journal = i >= nr - nr_journal;
+
+		backends[i].role = is_journal ? QBD_ROLE_JOURNAL : QBD_ROLE_DATA;
+		ret = take_argument(is_journal ? journal[i - (nr - nr_journal)]
+					       : argv[optind + 1 + i],
+				    &backends[i], &paths[i]);
+	}
 	if (!ret)
 		ret = create_pool(argv[optind], backends, nr, paths, &shape, force);
 	for (i = 0; i < nr; i++) {
@@ -217,8 +239,9 @@ static int run(int argc, char **argv)
 
 const struct verb verb_pool_create = {
 	.name = "pool create",
-	.synopsis = "NAME DEV[,TAG]... [--extent-size SIZE] [--csum-bytes SIZE] "
-		    "[--journal off|on|full] [--lease MS] [--force]",
+	.synopsis =
+		"NAME DEV[,TAG]... [--extent-size SIZE] [--csum-bytes SIZE] "
+		"[--journal off|on|full] [--journal DEV[,TAG]...]...\n          [--lease MS] [--force]",
 	.help = "Make a pool of the devices. host=HOST is the tag of a failure domain.",
 	.run = run,
 };

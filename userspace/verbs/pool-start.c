@@ -92,22 +92,39 @@ static int check_members(const struct qbd_image *image, const struct qbd_scan *g
 	return ret;
 }
 
+static void print_devices(const struct qbd_image *image, u64 which, const char *word, FILE *out)
+{
+	unsigned int i;
+
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		if (which & BIT_ULL(i))
+			fprintf(out, "%s %u:%u", word, major(image->members[i].found->rdev),
+				minor(image->members[i].found->rdev));
+}
+
 static char *make_params(const struct qbd_image *image, const struct start_options *o)
 {
-	unsigned int i, nr = 0, nr_args = 0;
+	u64 journal = qbd_journal_devices(&image->newest->pool), data = 0;
+	unsigned int i, nr_args;
 	char *params = NULL;
 	size_t size;
 	FILE *out = need(open_memstream(&params, &size));
 
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		nr += !!image->members[i].found;
-	fprintf(out, "%u", nr);
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		if (image->members[i].found)
-			fprintf(out, " %u:%u", major(image->members[i].found->rdev),
-				minor(image->members[i].found->rdev));
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		if (!image->members[i].found)
+			journal &= ~BIT_ULL(i);
+		else if (!(journal & BIT_ULL(i)))
+			data |= BIT_ULL(i);
+	}
+	if (!data) {
+		/* The kernel says what is wrong with that. */
+		data = journal;
+		journal = 0;
+	}
+	fprintf(out, "%d", __builtin_popcountll(data));
+	print_devices(image, data, "", out);
 	nr_args = o->allow_degraded + o->read_only + o->standby + o->take_over + 2 * !!o->history +
-		  2 * !!o->on_loss + 2 * o->nr_deadlines;
+		  2 * !!o->on_loss + 2 * o->nr_deadlines + 2 * __builtin_popcountll(journal);
 	if (nr_args)
 		fprintf(out, " %u", nr_args);
 	if (o->allow_degraded)
@@ -124,6 +141,7 @@ static char *make_params(const struct qbd_image *image, const struct start_optio
 		fprintf(out, " on_loss %s", o->on_loss);
 	for (i = 0; i < o->nr_deadlines; i++)
 		fprintf(out, " deadline %s", o->deadlines[i]);
+	print_devices(image, journal, " journal_dev", out);
 	fclose(out);
 	return need(params);
 }

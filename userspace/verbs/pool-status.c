@@ -119,6 +119,11 @@ static struct json_object *view_json(const struct view *v)
 	json_add_count(o, "ring_blocks", s->ring_blocks);
 	json_add_count(o, "ring_blocks_used", s->ring_used);
 	json_add_count(o, "checkpoints", s->checkpoints);
+	json_add_string(o, "journal", s->journal);
+	json_add_count(o, "journal_rows", s->journal_rows);
+	json_add_count(o, "rows_destaged", s->destaged_rows);
+	json_add_count(o, "journal_devices", s->journal_devices);
+	json_add_count(o, "journal_devices_in", s->journal_devices_in);
 	json_add_count(o, "blocks_repaired", s->repaired);
 	json_add_count(o, "blocks_lost", s->lost);
 	json_add(o, "resync", job_json(&s->resync, "bytes_written"));
@@ -173,6 +178,10 @@ static void print_text(const struct view *v)
 	printf("chunks  %llu, %llu of them degraded; blocks repaired %llu, lost %llu\n",
 	       (unsigned long long)s->chunks, (unsigned long long)s->degraded_chunks,
 	       (unsigned long long)s->repaired, (unsigned long long)s->lost);
+	printf("journal %s, %llu rows in it, %llu destaged; %llu of %llu journal devices are in\n",
+	       s->journal, (unsigned long long)s->journal_rows,
+	       (unsigned long long)s->destaged_rows, (unsigned long long)s->journal_devices_in,
+	       (unsigned long long)s->journal_devices);
 	printf("resync  %s, %llu/%llu chunks, %s written\n", s->resync.state,
 	       (unsigned long long)s->resync.done, (unsigned long long)s->resync.total,
 	       format_size(s->resync.count, size));

@@ -201,11 +201,14 @@ static void member_problems(const struct qbd_image *image, struct result *r)
 /* Of a chunk whose legs are all on backends that are not here, no table says a word. */
 static void unseen_problems(const struct qbd_image *image, struct result *r)
 {
+	u64 journal = qbd_journal_devices(&image->newest->pool);
 	unsigned int missing = 0, i;
 
+	/* Those hold no chunk. */
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		missing += image->members[i].standing == IMAGE_MISSING ||
-			   image->members[i].standing == IMAGE_DIVERGED;
+		missing += !(journal & BIT_ULL(i)) &&
+			   (image->members[i].standing == IMAGE_MISSING ||
+			    image->members[i].standing == IMAGE_DIVERGED);
 	for (i = 0; i < r->verify.nr_volumes; i++)
 		if (missing > r->verify.volumes[i].policy.m)
 			add_problem(r, "volume %s: chunks may be lost that no table here names",
