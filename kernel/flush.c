@@ -268,13 +268,7 @@ static int end_ranges(struct qbd_chunk *chunk, void *context)
 	return 0;
 }
 
-/**
- * qbd_checkpoint - put all that is recorded into pages, and let go of the ring
- * @pool: the pool
- *
- * Sleeps. Return: 0 or an error; after an error the log is as it was.
- */
-int qbd_checkpoint(struct qbd_pool *pool)
+static int checkpoint(struct qbd_pool *pool)
 {
 	struct checkpoint c = {};
 	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
@@ -344,6 +338,23 @@ out:
 }
 
 /**
+ * qbd_checkpoint - put all that is recorded into pages, and let go of the ring
+ * @pool: the pool
+ *
+ * Then the ring gets the members that it should have: the one that was going to come,
+ * which this one took the place of, may have been for that. Sleeps.
+ * Return: 0 or an error; after an error the log is as it was.
+ */
+int qbd_checkpoint(struct qbd_pool *pool)
+{
+	int err = checkpoint(pool);
+
+	if (!err && READ_ONCE(pool->active) && !READ_ONCE(pool->stopping))
+		qbd_ring_extend(pool, qbd_pool_max_m(pool));
+	return err;
+}
+
+/**
  * qbd_checkpoint_soon - the ring fills up
  * @pool: the pool
  */
@@ -368,11 +379,8 @@ static void checkpoint_work(struct work_struct *work)
 	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool,
 					     checkpoint_work);
 
-	if (READ_ONCE(pool->mode) != QBD_RW)
-		return;
-	/* Someone may be out, or in again. */
-	if (!qbd_checkpoint(pool))
-		qbd_ring_extend(pool, qbd_pool_max_m(pool));
+	if (READ_ONCE(pool->mode) == QBD_RW)
+		qbd_checkpoint(pool);
 }
 
 void qbd_flush_init(struct qbd_pool *pool)

@@ -8,54 +8,25 @@
 . "$(dirname "$0")/../lib/test.sh"
 # shellcheck source=../lib/pool.sh
 . "$(dirname "$0")/../lib/pool.sh"
+# shellcheck source=../lib/cut.sh
+. "$(dirname "$0")/../lib/cut.sh"
 
-# journal_pool DISKS DEVICES [OPTION...]: as fresh_pool, with journal devices behind the disks in devs.
+# journal_pool DISKS DEVICES [OPTION...]: as cut_pool, with journal devices behind the disks in devs.
 journal_pool() {
 	local i nr=$1 options=()
 	discard_all
-	devs=()
+	devs=() below=()
 	for ((i = 0; i < $1 + $2; i++)); do
-		loop_disk "d$i" $((i < $1 ? 64 : 16))
-		devs+=("$REPLY")
-		[ "$i" -lt "$1" ] || options+=(--journal "$REPLY")
+		cut_disk "$i" $((i < $1 ? 64 : 16))
+		[ "$i" -lt "$1" ] || options+=(--journal "${devs[i]}")
 	done
 	shift 2
 	qbd pool create p "${devs[@]:0:nr}" "${options[@]}" --extent-size 1M "$@"
 	qbd pool start p
 }
 
-change() { # BLOCK COUNT: as in a copy of the volume, $WORK/a
-	random_file "$WORK/change" 1
-	dd if="$WORK/change" of="$v" bs=$((4096 * $2)) count=1 seek=$((4096 * $1)) \
-		oflag=direct,seek_bytes conv=notrunc status=none
-	dd if="$WORK/change" of="$WORK/a" bs=$((4096 * $2)) count=1 seek=$((4096 * $1)) \
-		oflag=seek_bytes conv=notrunc status=none
-}
-
-filled() { # MIB
-	random_file "$WORK/a" "$1"
-	put "$WORK/a"
-	message checkpoint
-}
-
 ring_is() { # INDEX...
 	[ "$(ring_members)" = " $*" ]
-}
-
-# The pool ends as it stands: what is in the journal stays there.
-crash() {
-	local i
-	for i in "${!devs[@]}"; do
-		dd if="${devs[i]}" of="$WORK/image$i" bs=1M status=none
-	done
-	dmsetup remove --retry p-v
-	dmsetup remove --retry p
-	for i in "${!devs[@]}"; do
-		[[ " $* " != *" $i "* ]] || truncate -s 0 "$WORK/image$i"
-		dd if="$WORK/image$i" of="${devs[i]}" bs=1M conv=notrunc status=none
-		[[ " $* " != *" $i "* ]] || dd if=/dev/zero of="${devs[i]}" bs=32k count=1 status=none
-		rm "$WORK/image$i"
-	done
 }
 
 # All records and journaled blocks go there, and nothing else does.
@@ -66,8 +37,9 @@ hold_the_ring() {
 	volume ec=4+2 32M
 	ring_is 6 7 8 || fail "ring members are $(ring_members)"
 	filled 8
-	assert_eq "$(dmsetup status p | awk '{ print $29 }')" 3/3 "journal devices"
+	assert_eq "$(pool_status journal_devs)" 3/3 "journal devices"
 	part() { change 16 1; }
+	devs=("${below[@]}")
 	measure : part
 	for i in 0 1 2 3 4 5; do
 		assert_eq "${writes[i]}" 0 "writes of disk $i"
@@ -98,7 +70,8 @@ two_lost_with_the_power() {
 	change 1 1
 	change 33 2
 	change 70 6
-	crash 6 8
+	cut
+	lose_for_good 6 8
 	qbd pool start p --allow-degraded
 	same "$WORK/a"
 	assert_eq "$(pool_status lost)" 0 "lost blocks"
@@ -121,15 +94,15 @@ lost_and_replaced() {
 	change 33 1
 	message checkpoint
 	wait_until 20 ring_is 0 1 8
-	loop_disk new 16
-	qbd backend replace p 7 "$REPLY"
-	devs[7]=$REPLY
+	cut_disk 9 16
+	qbd backend replace p 7 "${devs[9]}"
 	change 49 1
 	qbd backend readd p "${devs[6]}"
 	message checkpoint
 	wait_until 20 ring_is 6 7 8
 	change 65 1
-	crash 6 7
+	cut
+	lose_for_good 6 7
 	qbd pool start p --allow-degraded
 	same "$WORK/a"
 	scrub_finds 0
@@ -143,7 +116,8 @@ one_helps() {
 	[[ $(ring_members) = *' 4' ]] || fail "ring members are $(ring_members)"
 	filled 4
 	change 1 1
-	crash 4
+	cut
+	lose_for_good 4
 	qbd pool start p --allow-degraded
 	same "$WORK/a"
 	scrub_finds 0

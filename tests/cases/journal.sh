@@ -8,72 +8,8 @@
 . "$(dirname "$0")/../lib/test.sh"
 # shellcheck source=../lib/pool.sh
 . "$(dirname "$0")/../lib/pool.sh"
-
-# Backends through a device each that can be held, or made to fail, all at once, as a power cut does.
-cut_pool() { # COUNT [OPTION...]
-	local i count=$1
-	shift
-	discard_all
-	devs=() below=()
-	for ((i = 0; i < count; i++)); do
-		loop_disk "d$i" 128
-		below+=("$REPLY")
-		dmsetup create "cut$i" --table "0 262144 linear $REPLY 0"
-		devs+=("/dev/mapper/cut$i")
-	done
-	qbd pool create p "${devs[@]}" "$@"
-	qbd pool start p
-}
-
-# All of them are held before any of them changes: nothing that the pool does about one reaches another.
-set_tables() { # TABLE INDEX...
-	local table=$1 i
-	shift
-	for i; do
-		dmsetup suspend --noflush "cut$i"
-	done
-	for i; do
-		dmsetup load "cut$i" --table "${table/DEV/${below[i]}}"
-		dmsetup resume "cut$i"
-	done
-}
-
-# The pool ends with what reached its backends until now; those of the arguments were held, and are last.
-cut() {
-	local i others=() held=" $* "
-	for i in "${!devs[@]}"; do
-		[[ $held = *" $i "* ]] || others+=("$i")
-	done
-	set_tables "0 262144 error" "${others[@]}" "$@"
-	dmsetup remove --retry p-v
-	dmsetup remove --retry p
-	set_tables "0 262144 linear DEV 0" "${!devs[@]}"
-}
-
-# lose_for_good INDEX...: they are no backends any more.
-lose_for_good() {
-	local i
-	for i; do
-		dd if=/dev/zero of="${below[i]}" bs=32k count=1 oflag=direct conv=notrunc status=none
-	done
-}
-
-# expect FILE: a copy of what the volume must hold, changed with it by change.
-# change BLOCK COUNT: COUNT blocks of random data, in one write that is not flushed.
-change() {
-	random_file "$WORK/change" 1
-	dd if="$WORK/change" of="$v" bs=$((4096 * $2)) count=1 seek=$((4096 * $1)) \
-		oflag=direct,seek_bytes conv=notrunc status=none
-	dd if="$WORK/change" of="$WORK/a" bs=$((4096 * $2)) count=1 seek=$((4096 * $1)) \
-		oflag=seek_bytes conv=notrunc status=none
-}
-
-# filled MIB: the volume and $WORK/a hold the same.
-filled() {
-	random_file "$WORK/a" "$1"
-	put "$WORK/a"
-	message checkpoint
-}
+# shellcheck source=../lib/cut.sh
+. "$(dirname "$0")/../lib/cut.sh"
 
 rows_are() {
 	[ "$(pool_status journal_rows)" -eq "$1" ]

@@ -94,6 +94,7 @@ pool_status() {
 	hedge) column=37;;
 	hedged) column=38;;
 	hedges_won) column=39;;
+	journal_devs) column=41;;
 	*) fail "no field $1 in the status line";;
 	esac
 	local line fields
