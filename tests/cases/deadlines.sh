@@ -4,6 +4,7 @@
 # then, its orphans, hinders nothing and hurts nobody when it is answered late: NBD servers over loopback
 # TCP that are frozen in the middle of writes, flushes, discards and reads, and go on later.
 # Lanes: uml-fast
+# Waits: yes
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

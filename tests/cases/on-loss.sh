@@ -3,6 +3,7 @@
 # Backends that fail together and hold last current legs, or the last ring, stay in. I/O that needs them
 # waits (on_loss queue) or fails (error), and all goes on when they return: nobody went out, no restart.
 # Lanes: uml-fast uml-debug
+# Waits: yes
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

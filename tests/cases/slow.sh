@@ -3,6 +3,7 @@
 # What is borne of a backend: errors up to a limit, failing again and again, being slow. A slow one is
 # avoided and told of; it is not dead. Resync beside users goes at a pace that they hardly see.
 # Lanes: uml-fast uml-debug
+# Waits: yes
 # Timeout: 150
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

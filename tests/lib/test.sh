@@ -50,9 +50,9 @@ pause() {
 failures=0
 
 # subtest NAME COMMAND [ARG...]: run COMMAND, usually a function, as the subtest NAME.
-# Its status says whether it succeeded; the next one runs in any case.
+# Its status says whether it succeeded; the next one runs in any case. The output has how long it took.
 subtest() {
-	local name=$1
+	local name=$1 begun=$EPOCHREALTIME ended
 	shift
 	{
 		(
@@ -63,6 +63,8 @@ subtest() {
 		) 2>&1
 		echo $? >"$WORK/status"
 	} | sed -u 's/^/    /'
+	ended=$EPOCHREALTIME
+	echo "# $name: $(((${ended/[.,]/} - ${begun/[.,]/}) / 1000)) ms"
 	case $(<"$WORK/status") in
 	0) echo "ok $name";;
 	77) echo "skipped $name $(<"$WORK/why")";;
