@@ -27,9 +27,9 @@ clients() {
 module_load
 # Rows that are overwritten wholly without a leg may lose blocks unless all is journaled: so there
 # the client would be right to complain.
-subtest ext4-replicas-3 clients ext4 5 150 --volume replicas=3,4096,24
-subtest ext4-ec-4+2 clients ext4 6 150 --going-on ckpt,scrub --journal on --volume ec=4+2,4096,32
-subtest ext4-ec-2+1-full clients ext4 5 100 --journal full --volume ec=2+1,4096,24
-subtest fio-replicas-2 clients fio 4 12 --volume replicas=2,4096,8
-subtest fio-ec-4+2 clients fio 6 12 --going-on ckpt,scrub --journal on --volume ec=4+2,4096,16
+subtest ext4-replicas-3 clients ext4 5 60 --volume replicas=3,4096,24
+subtest ext4-ec-4+2 clients ext4 6 60 --going-on ckpt,scrub --journal on --volume ec=4+2,4096,32
+subtest ext4-ec-2+1-full clients ext4 5 40 --journal full --volume ec=2+1,4096,24
+subtest fio-replicas-2 clients fio 4 6 --volume replicas=2,4096,8
+subtest fio-ec-4+2 clients fio 6 6 --going-on ckpt,scrub --journal on --volume ec=4+2,4096,16
 finish

@@ -9,9 +9,9 @@
 # shellcheck source=../cuts/case.sh
 . "$ROOT/tests/cuts/case.sh"
 
-subtest ec-2+1 cuts 4 150 --requests 100 --journal on --volume ec=2+1,4096,6
-subtest ec-4+2 cuts 6 150 --requests 100 --journal on --volume ec=4+2,4096,8
-subtest ec-2+1-losses cuts 5 150 --losses --requests 100 --journal on --volume ec=2+1,4096,6
-subtest ec-4+2-losses cuts 7 150 --losses --requests 100 --journal on --volume ec=4+2,4096,8
-subtest ec-4+2-losses-full cuts 7 80 --losses --requests 100 --journal full --volume ec=4+2,4096,8
+subtest ec-2+1 cuts 4 100 --requests 100 --journal on --volume ec=2+1,4096,6
+subtest ec-4+2 cuts 6 100 --requests 100 --journal on --volume ec=4+2,4096,8
+subtest ec-2+1-losses cuts 5 100 --losses --requests 100 --journal on --volume ec=2+1,4096,6
+subtest ec-4+2-losses cuts 7 100 --losses --requests 100 --journal on --volume ec=4+2,4096,8
+subtest ec-4+2-losses-full cuts 7 60 --losses --requests 100 --journal full --volume ec=4+2,4096,8
 finish

@@ -10,8 +10,8 @@
 # shellcheck source=../cuts/case.sh
 . "$ROOT/tests/cuts/case.sh"
 
-subtest replicas-2 cuts 4 300 --losses --requests 100 --volume replicas=2,4096,4
-subtest replicas-3 cuts 5 300 --losses --requests 100 --volume replicas=3,4096,4
-subtest ec-2+1 cuts 5 200 --losses --requests 100 --volume ec=2+1,4096,6
-subtest ec-4+2 cuts 7 200 --losses --requests 100 --volume ec=4+2,4096,8
+subtest replicas-2 cuts 4 150 --losses --requests 100 --volume replicas=2,4096,4
+subtest replicas-3 cuts 5 150 --losses --requests 100 --volume replicas=3,4096,4
+subtest ec-2+1 cuts 5 130 --losses --requests 100 --volume ec=2+1,4096,6
+subtest ec-4+2 cuts 7 130 --losses --requests 100 --volume ec=4+2,4096,8
 finish

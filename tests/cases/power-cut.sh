@@ -11,9 +11,9 @@
 # shellcheck source=../cuts/case.sh
 . "$ROOT/tests/cuts/case.sh"
 
-subtest replicas-2 cuts 3 500 --requests 100 --volume replicas=2,4096,4
-subtest replicas-3 cuts 4 500 --requests 100 --volume replicas=3,4096,4
-subtest ec-2+1 cuts 4 500 --requests 100 --volume ec=2+1,4096,6
-subtest ec-4+2 cuts 6 400 --requests 100 --volume ec=4+2,4096,8
-subtest two-volumes cuts 6 300 --requests 120 --volume replicas=2,16384,4 --volume ec=4+2,4096,4
+subtest replicas-2 cuts 3 250 --requests 100 --volume replicas=2,4096,4
+subtest replicas-3 cuts 4 200 --requests 100 --volume replicas=3,4096,4
+subtest ec-2+1 cuts 4 250 --requests 100 --volume ec=2+1,4096,6
+subtest ec-4+2 cuts 6 250 --requests 100 --volume ec=4+2,4096,8
+subtest two-volumes cuts 6 150 --requests 120 --volume replicas=2,16384,4 --volume ec=4+2,4096,4
 finish
