@@ -153,11 +153,11 @@ static int run(int argc, char **argv)
 						 { "lease", required_argument, NULL, 'L' },
 						 { "force", no_argument, NULL, 'f' },
 						 {} };
-	struct create_options shape = { .extent_size = 4u << 20, .journal = QBD_JOURNAL_OFF };
+	struct create_options shape = { .extent_size = 4u << 20, .journal = QBD_JOURNAL_ON };
 	const char *journal[QBD_MAX_BACKENDS];
 	struct create_backend *backends;
 	unsigned int nr, nr_journal = 0, i;
-	bool force = false, moded = false;
+	bool force = false;
 	char **paths;
 	u64 bytes;
 	int c, ret = QBD_FINE;
@@ -185,8 +185,6 @@ static int run(int argc, char **argv)
 			} else if (!parse_journal(optarg, &shape.journal)) {
 				return wrong_value("journal", "off, on or full, or a device's path",
 						   optarg);
-			} else {
-				moded = true;
 			}
 			break;
 		case 'L':
@@ -206,8 +204,6 @@ static int run(int argc, char **argv)
 	nr = argc - optind - 1;
 	if (!nr)
 		return usage("pool create: devices are missing");
-	if (nr_journal && !moded)
-		shape.journal = QBD_JOURNAL_ON;
 	if (nr_journal && shape.journal == QBD_JOURNAL_OFF)
 		return usage("a pool without a journal has no use for journal devices");
 	nr += nr_journal;
