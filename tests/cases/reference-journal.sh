@@ -9,9 +9,9 @@
 # shellcheck source=../reference/case.sh
 . "$ROOT/tests/reference/case.sh"
 
-subtest ec-2+1 reference 4 3 8 --extent 1M --journal on --volume ec=2+1,4096,24
-subtest ec-4+2 reference 6 4 8 --extent 1M --journal on --volume ec=4+2,4096,16
-subtest ec-4+2-large-blocks reference 6 3 5 --extent 1M --journal on --volume ec=4+2,16384,16
-subtest ec-4+2-full reference 6 3 6 --extent 1M --journal full --volume ec=4+2,4096,16
-subtest beside-replicas reference 6 3 5 --extent 1M --journal on --volume ec=4+2,4096,16 --volume replicas=2,4096,8
+subtest ec-2+1 reference 4 3 5 --extent 1M --journal on --volume ec=2+1,4096,24
+subtest ec-4+2 reference 6 3 5 --extent 1M --journal on --volume ec=4+2,4096,16
+subtest ec-4+2-large-blocks reference 6 2 4 --extent 1M --journal on --volume ec=4+2,16384,16
+subtest ec-4+2-full reference 6 2 5 --extent 1M --journal full --volume ec=4+2,4096,16
+subtest beside-replicas reference 6 2 4 --extent 1M --journal on --volume ec=4+2,4096,16 --volume replicas=2,4096,8
 finish

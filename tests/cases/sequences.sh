@@ -12,20 +12,20 @@
 . "$ROOT/tests/cuts/case.sh"
 
 sequence() { # NAME
-	cuts 4 60 --each 60 --sequence "$1" --volume replicas=3,4096,3
-	cuts 6 40 --each 40 --sequence "$1" --volume ec=4+2,4096,12
+	cuts 4 40 --each 40 --sequence "$1" --volume replicas=3,4096,3
+	cuts 6 25 --each 25 --sequence "$1" --volume ec=4+2,4096,12
 }
 
 # The power takes backends with it, other ones at the second cut: what was told to one of them
 # alone is there or it is not, for all.
 on_one_backend() {
-	cuts 4 60 --each 60 --losses --sequence volume --volume replicas=3,4096,3
-	cuts 7 40 --each 40 --losses --sequence volume --volume ec=4+2,4096,12
+	cuts 4 40 --each 40 --losses --sequence volume --volume replicas=3,4096,3
+	cuts 7 25 --each 25 --losses --sequence volume --volume ec=4+2,4096,12
 }
 
 with_journal() { # NAME
-	cuts 4 60 --each 60 --journal on --sequence "$1" --volume ec=2+1,4096,6
-	cuts 6 40 --each 40 --journal on --sequence "$1" --volume ec=4+2,4096,12
+	cuts 4 40 --each 40 --journal on --sequence "$1" --volume ec=2+1,4096,6
+	cuts 6 25 --each 25 --journal on --sequence "$1" --volume ec=4+2,4096,12
 }
 
 # history_of INDEX: the tag of the newest epoch of a backend.
