@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The journal: writes of parts of rows are in the ring, durable and readable, until they are in their place;
 # no crash, with as many losses as may be, takes a block that was not being written.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Power cuts with a journal, alone and with the loss of backends: of erasure-coded volumes, too, nothing is
 # lost but rows that were being overwritten wholly, and with journal=full not these.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 150
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Erasure codes likewise, with a journal: after an unclean stop without legs no row is lost but those that were
 # being overwritten wholly, and with journal=full not these.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
