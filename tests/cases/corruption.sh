@@ -4,6 +4,7 @@
 # as the redundancy allows, at once: what is read is right, it is counted and logged, and scrub leaves
 # nothing of it. More than that is an I/O error, never wrong data.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -5,6 +5,7 @@
 # TCP that are frozen in the middle of writes, flushes, discards and reads, and go on later.
 # Lanes: uml-fast
 # Waits: yes
+# Subtests: independent
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -3,6 +3,7 @@
 # Hostile images, table lines and messages, in the kernel itself: see tests/hostile/hostile.c.
 # QBD_SEED: replays one. QBD_SOAK_SECONDS: how much longer the images go on.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 120
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -3,6 +3,7 @@
 # Devices that are there for the journal alone: they have the ring and no chunk, are found by their superblocks,
 # and as many of them as legs of a chunk may be lost, and replaced.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 120
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

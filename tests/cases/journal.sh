@@ -3,6 +3,7 @@
 # The journal: writes of parts of rows are in the ring, durable and readable, until they are in their place;
 # no crash, with as many losses as may be, takes a block that was not being written.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -4,6 +4,7 @@
 # redundancy nobody sees an I/O error; what returns is brought up to date, and only with what it lacks;
 # beyond it what is lost is an error, what is not goes on, and all is there again when they return.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

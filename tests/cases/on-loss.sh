@@ -4,6 +4,7 @@
 # waits (on_loss queue) or fails (error), and all goes on when they return: nobody went out, no restart.
 # Lanes: uml-fast uml-debug
 # Waits: yes
+# Subtests: independent
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -4,6 +4,7 @@
 # and every split brain, as the operator's word resolves it: see tests/cuts/orders.c. Of the larger sets of
 # orders some, by the time of day; QBD_ALL=1: each. QBD_SEED replays one.
 # Lanes: uml-fast
+# Subtests: independent
 # Timeout: 300
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

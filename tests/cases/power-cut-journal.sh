@@ -3,6 +3,7 @@
 # Power cuts with a journal, alone and with the loss of backends: of erasure-coded volumes, too, nothing is
 # lost but rows that were being overwritten wholly, and with journal=full not these.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 150
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

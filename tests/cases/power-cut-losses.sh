@@ -4,6 +4,7 @@
 # flushed sector of replicas is lost, and of erasure codes none but in rows that were being written;
 # nothing is ever silently wrong. What is absent returns, and all is whole again.
 # Lanes: uml-fast
+# Subtests: independent
 # Timeout: 180
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

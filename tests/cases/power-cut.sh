@@ -5,6 +5,7 @@
 # the power goes while that is made so. Meanwhile checkpoints, volumes that come and go, backends that
 # go out and return, resync, scrub.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

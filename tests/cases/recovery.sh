@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Starts after an unclean stop, and without all members.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 120
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Erasure codes likewise; for 4+2 every set of up to two lost backends.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

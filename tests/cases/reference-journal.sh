@@ -3,6 +3,7 @@
 # Erasure codes likewise, with a journal: after an unclean stop without legs no row is lost but those that were
 # being overwritten wholly, and with journal=full not these.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

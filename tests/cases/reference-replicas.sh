@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Replicas under random I/O, losses, returns and restarts, compared with a model in memory.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 150
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Wide erasure codes likewise, with sets of lost backends from the seed.
 # Lanes: uml-fast
+# Subtests: independent
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

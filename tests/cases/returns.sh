@@ -3,6 +3,7 @@
 # What returns is brought up to date by exactly the extents that were written without it, to the byte:
 # after one epoch or twenty, when it dies again in the middle, when another dies, and when the owner crashes.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 90
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -3,6 +3,7 @@
 # The sequences of events that the protocol's rules were made from, each with the power cut all over
 # it, for replicas and for erasure codes; and a split brain, which the operator resolves.
 # Lanes: uml-fast
+# Subtests: independent
 # Timeout: 150
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -4,6 +4,7 @@
 # avoided and told of; it is not dead. Resync beside users goes at a pace that they hardly see.
 # Lanes: uml-fast uml-debug
 # Waits: yes
+# Subtests: independent
 # Timeout: 150
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

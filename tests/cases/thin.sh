@@ -3,6 +3,7 @@
 # Space: taken by the first write, given back by discard and write-zeroes, placed on backends; what
 # is left after, with its parity; the sizes of extents and blocks.
 # Lanes: uml-fast uml-debug
+# Subtests: independent
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"

@@ -51,9 +51,15 @@ failures=0
 
 # subtest NAME COMMAND [ARG...]: run COMMAND, usually a function, as the subtest NAME.
 # Its status says whether it succeeded; the next one runs in any case. The output has how long it took.
+# QBD_SUBTEST: a pattern; others are not run.
 subtest() {
 	local name=$1 begun=$EPOCHREALTIME ended
 	shift
+	# shellcheck disable=SC2053 # it is a pattern
+	case $name in
+	leaves-nothing-behind|no-leaks) ;;
+	*) [[ $name = ${QBD_SUBTEST-*} ]] || return 0;;
+	esac
 	{
 		(
 			set -eE
