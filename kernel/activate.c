@@ -619,8 +619,20 @@ static int reconcile_named(struct qbd_chunk *chunk, void *context)
 		if (!err) {
 			chunk->ranges[i].lsn = 0;
 			atomic_dec(&pool->nr_ranges);
+			atomic64_inc(&pool->reconcile.done);
 		}
 	}
+	return err;
+}
+
+static int reconcile(struct qbd_pool *pool)
+{
+	int err;
+
+	atomic64_set(&pool->reconcile.todo, atomic_read(&pool->nr_ranges));
+	WRITE_ONCE(pool->reconcile.running, true);
+	err = qbd_named_each(pool, reconcile_named, NULL);
+	WRITE_ONCE(pool->reconcile.running, false);
 	return err;
 }
 
@@ -855,7 +867,7 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 		goto out;
 	if (pool->features.read_only) {
 		err = qbd_journal_rewrite(pool);
-		err = err ?: qbd_named_each(pool, reconcile_named, NULL);
+		err = err ?: reconcile(pool);
 		goto out;
 	}
 
@@ -865,7 +877,7 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 		err = qbd_named_each(pool, stamp_named, a);
 	err = err ?: qbd_ring_wait(pool, a->last_lsn);
 	err = err ?: qbd_journal_rewrite(pool);
-	err = err ?: qbd_named_each(pool, reconcile_named, NULL);
+	err = err ?: reconcile(pool);
 	err = err ?: write_pages(pool);
 	err = err ?: new_generation(pool);
 	a->last_lsn = 0;

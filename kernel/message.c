@@ -624,6 +624,9 @@ void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen)
 	       (u64)atomic64_read(&pool->hedged), (u64)atomic64_read(&pool->hedges_won));
 	DMEMIT(" journal_devs %u/%u", (unsigned int)hweight64(journal & in),
 	       (unsigned int)hweight64(journal));
+	DMEMIT(" reconcile %s %llu/%llu", progress_name(&pool->reconcile),
+	       (u64)atomic64_read(&pool->reconcile.done),
+	       (u64)atomic64_read(&pool->reconcile.todo));
 }
 
 /**

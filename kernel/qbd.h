@@ -790,6 +790,7 @@ struct qbd_pool {
 	struct qbd_progress resync;
 	wait_queue_head_t resync_wait;
 	struct qbd_progress scrub;
+	struct qbd_progress reconcile;	/* in ranges, of the last start */
 	unsigned int resync_rate;	/* KiB/s; 0: no limit */
 	unsigned int resync_least;	/* KiB/s beside users */
 	struct qbd_pace pace;

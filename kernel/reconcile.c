@@ -350,6 +350,8 @@ static int reconcile_all(struct qbd_chunk *chunk)
 	spin_lock_irq(&chunk->lock);
 	if (err)
 		WRITE_ONCE(chunk->unreconciled, ranges);
+	else
+		atomic64_add(hweight64(ranges), &layer->pool->reconcile.done);
 	for (i = 0; i < layer->nr_ranges && !err; i++) {
 		if (!(ranges & BIT_ULL(i)))
 			continue;

@@ -90,6 +90,7 @@
  *	<requests that wait>
  *	hedge <on|off> <reads that were hedged> <hedges that were first>
  *	journal_devs <journal devices in>/<journal devices>
+ *	reconcile <idle|running> <ranges done>/<ranges to do>
  *
  *	health: a character a backend index: A in and whole, a in with legs not in
  *	sync, K in and failing (it has to stay: a chunk or the ring needs it), S out

@@ -8,44 +8,8 @@
 . "$(dirname "$0")/../lib/test.sh"
 # shellcheck source=../lib/pool.sh
 . "$(dirname "$0")/../lib/pool.sh"
-
-# Backends through a device each that can be made to fail, all at once, as a power cut does.
-cut_pool() { # COUNT
-	local i
-	discard_all
-	devs=() below=()
-	for ((i = 0; i < $1; i++)); do
-		loop_disk "d$i" 128
-		below+=("$REPLY")
-		dmsetup create "cut$i" --table "0 262144 linear $REPLY 0"
-		devs+=("/dev/mapper/cut$i")
-	done
-	qbd pool create p "${devs[@]}"
-	qbd pool start p
-}
-
-# All of them stand still before the first one changes: nobody sees some with the old table, some with the new.
-set_tables() { # TABLE INDEX...
-	local table=$1 i
-	shift
-	for i; do
-		dmsetup load "cut$i" --table "${table/DEV/${below[i]}}"
-	done
-	for i; do
-		dmsetup suspend --noflush "cut$i"
-	done
-	for i; do
-		dmsetup resume "cut$i"
-	done
-}
-
-# The pool ends with what reached its backends until now.
-cut() {
-	set_tables "0 262144 error" "${!devs[@]}"
-	dmsetup remove --retry p-v
-	dmsetup remove --retry p
-	set_tables "0 262144 linear DEV 0" "${!devs[@]}"
-}
+# shellcheck source=../lib/cut.sh
+. "$(dirname "$0")/../lib/cut.sh"
 
 sums() {
 	md5sum "${below[@]}"
@@ -64,6 +28,32 @@ unclean_start() { # POLICY COUNT
 	scrub_finds 0
 	qbd verify p
 	assert_eq "$(pool_status lost)" 0 "lost blocks"
+}
+
+reconciles() {
+	[ "$(pool_status reconcile)" = running ] && [ "$(pool_status reconciled)" != "$(pool_status to_reconcile)" ]
+}
+
+# What a start is busy with is in the status line, while it is.
+reconcile_is_told() {
+	local start
+	cut_pool 3
+	volume replicas=2 40M
+	random_file "$WORK/a" 20
+	put "$WORK/a"
+	dd if="$WORK/a" of="$v" bs=256k count=80 oflag=direct conv=notrunc status=none
+	cut
+	set_tables "delay DEV 0 20" "${!devs[@]}"
+	qbd pool start p &
+	start=$!
+	wait_until 60 reconciles
+	wait "$start"
+	assert_eq "$(pool_status reconcile)" idle "reconcile after the start"
+	assert_ge "$(pool_status to_reconcile)" 20 "ranges to reconcile"
+	assert_eq "$(pool_status reconciled)" "$(pool_status to_reconcile)" "ranges that were reconciled"
+	set_tables "linear DEV 0" "${!devs[@]}"
+	same "$WORK/a"
+	scrub_finds 0
 }
 
 # Rule 12: an unclean pool that is opened read-only is read, and stays as it is.
@@ -240,6 +230,7 @@ rows_are_made_whole_later() {
 
 subtest unclean-replicas-2 unclean_start replicas=2 3
 subtest unclean-ec-4-2 unclean_start ec=4+2 6
+subtest reconcile-is-told reconcile_is_told
 subtest read-only-changes-nothing read_only_changes_nothing
 subtest needed-legs-are-waited-for needed_legs_are_waited_for
 subtest chunks-that-nobody-names chunks_that_nobody_names

@@ -54,10 +54,21 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* A random one of @near that was not taken yet, of which there are @left in front. */
+static u64 take(u64 *near, u64 left)
+{
+	u64 i = random_below(&numbers, left), taken = near[i];
+
+	near[i] = near[left - 1];
+	near[left - 1] = taken;
+	return taken;
+}
+
 /*
  * Instants of the recording, in order: half of them near certain events, before or
- * behind, where there are such: flushes, or in a short sequence the records of the
- * ring. The others are any; in a short sequence at the same distance.
+ * behind, where there are such: flushes, each before any comes twice, or in a short
+ * sequence the records of the ring. The others are any; in a short sequence at the
+ * same distance.
  */
 static unsigned int choose(u64 *instants, unsigned int most)
 {
@@ -73,8 +84,11 @@ static unsigned int choose(u64 *instants, unsigned int most)
 		if (strchr(sequence ? "aA" : "fF", kinds[i]))
 			near[nr++] = first + i;
 	for (i = 0; nr && i < most / 2; i++)
-		instants[n++] = near[sequence ? i * nr / (most / 2) : random_below(&numbers, nr)] +
+		instants[n++] = (sequence ? near[i * nr / (most / 2)] : take(near, nr - i % nr)) +
 				random_below(&numbers, 2);
+	if (!sequence)
+		say("%llu of %llu flushes have a cut beside them",
+		    (unsigned long long)(nr < most / 2 ? nr : most / 2), (unsigned long long)nr);
 	for (i = 0; n < most; i++)
 		instants[n++] = recording.begin + (sequence ? length * i / (most - most / 2) :
 						   random_below(&numbers, length + 1));

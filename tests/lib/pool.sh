@@ -95,6 +95,8 @@ pool_status() {
 	hedged) column=38;;
 	hedges_won) column=39;;
 	journal_devs) column=41;;
+	reconcile) column=43;;
+	reconciled|to_reconcile) column=44;;
 	*) fail "no field $1 in the status line";;
 	esac
 	local line fields
@@ -102,8 +104,8 @@ pool_status() {
 	read -r -a fields <<<"$line"
 	line=${fields[column - 1]}
 	case $1 in
-	used) echo "${line%/*}";;
-	total) echo "${line#*/}";;
+	used|reconciled) echo "${line%/*}";;
+	total|to_reconcile) echo "${line#*/}";;
 	*) echo "$line";;
 	esac
 }
