@@ -212,7 +212,17 @@ loop_detach() { # NAME
 	rm "$WORK/loop/$1.dev"
 }
 
-# An NBD export NAME has a file $WORK/nbd/NAME.img, a port, a server, and while connected a device.
+# An NBD export NAME has a file $WORK/nbd/NAME.img, a port, a server, and while connected a device. What serves
+# it may be elsewhere: lib/far.sh.
+
+# nbd_address NAME: sets address, and inside: what runs a command where that is.
+nbd_address() {
+	address=127.0.0.1 inside=()
+	if [ -e "$WORK/nbd/$1.far" ]; then
+		address=10.77.$(<"$WORK/nbd/$1.far").2
+		inside=(nsenter "--net=/run/netns/far$(<"$WORK/nbd/$1.far")")
+	fi
+}
 
 # nbd_serve NAME MIB [nbd-server|nbdkit [NBDKIT ARG...]]: start a server over loopback TCP. With
 # nbdkit, arguments such as --filter=delay may follow. Again with the same NAME: the same file,
@@ -233,13 +243,14 @@ nbd_serve() {
 
 # nbd_start NAME: start the server of an export again.
 nbd_start() {
-	local name=$1 dir=$WORK/nbd port args
+	local name=$1 dir=$WORK/nbd port args address inside
+	nbd_address "$name"
 	port=$(<"$dir/$name.port")
 	case $(<"$dir/$name.kind") in
 	nbd-server)
 		cat >"$dir/$name.conf" <<-C
 			[generic]
-			listenaddr = 127.0.0.1
+			listenaddr = $address
 			port = $port
 			[$name]
 			exportname = $dir/$name.img
@@ -249,7 +260,7 @@ nbd_start() {
 		C
 		# Goes to the background by itself, as the leader of a session.
 		rm -f "$dir/$name.pid"
-		nbd-server -C "$dir/$name.conf" -p "$dir/$name.pid" </dev/null >"$dir/$name.log" 2>&1
+		"${inside[@]}" nbd-server -C "$dir/$name.conf" -p "$dir/$name.pid" </dev/null >"$dir/$name.log" 2>&1
 		wait_until 10 test -s "$dir/$name.pid"
 		;;
 	nbdkit)
@@ -257,7 +268,7 @@ nbd_start() {
 		# Not with -f: then it goes with the process that started it, which is a subtest. As a
 		# daemon it is not the leader of its group.
 		rm -f "$dir/$name.pid" "$dir/$name.daemon"
-		setsid nbdkit -i 127.0.0.1 -p "$port" -P "$dir/$name.daemon" -e "$name" file \
+		"${inside[@]}" setsid nbdkit -i "$address" -p "$port" -P "$dir/$name.daemon" -e "$name" file \
 			"$dir/$name.img" "${args[@]}" </dev/null >"$dir/$name.log" 2>&1
 		wait_until 10 test -s "$dir/$name.daemon"
 		ps -o pgid= -p "$(<"$dir/$name.daemon")" | tr -d ' ' >"$dir/$name.pid"
@@ -265,25 +276,26 @@ nbd_start() {
 	*)
 		fail "no such NBD server: $(<"$dir/$name.kind")";;
 	esac
-	wait_until 10 nbd_listens "$port"
+	wait_until 10 nbd_listens "$address" "$port"
 }
 
-nbd_listens() { # PORT
-	(exec 8<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+nbd_listens() { # ADDRESS PORT
+	(exec 8<>"/dev/tcp/$1/$2") 2>/dev/null
 }
 
 # nbd_connect NAME [NBD-CLIENT OPTION...]: connect a device to the export; sets REPLY. By ioctl, with
 # a client process that waits: when the connection ends, so do the requests, in errors. A device set
 # up by netlink keeps what it has sent to a dead server until its timeout, by default for ever.
 nbd_connect() {
-	local name=$1 n=0
+	local name=$1 n=0 address inside
 	shift
+	nbd_address "$name"
 	[ -d /sys/module/nbd ] || modprobe nbd nbds_max=32 max_part=0
 	while [ -e "/sys/block/nbd$n/pid" ] || [ "$(<"/sys/block/nbd$n/size")" != 0 ]; do
 		n=$((n + 1))
 	done
 	REPLY=/dev/nbd$n
-	nbd-client 127.0.0.1 "$(<"$WORK/nbd/$name.port")" "$REPLY" -N "$name" -nonetlink "$@" \
+	nbd-client "$address" "$(<"$WORK/nbd/$name.port")" "$REPLY" -N "$name" -nonetlink "$@" \
 		</dev/null >"$WORK/nbd/$name.client" 2>&1
 	echo "$REPLY" >"$WORK/nbd/$name.dev"
 	wait_until 10 nbd_has_size "$n"
