@@ -388,19 +388,19 @@ devices_anew() {
 	same "$WORK/data"
 }
 
-subtest whole-outage-queue-replicas whole_outage_queue replicas=2 2
-subtest whole-outage-queue-ec whole_outage_queue ec=4+2 6
+subtest_fast whole-outage-queue-replicas whole_outage_queue replicas=2 2
+subtest_fast whole-outage-queue-ec whole_outage_queue ec=4+2 6
 subtest whole-outage-queue-journal whole_outage_queue ec=4+2 6 --journal on
 subtest many-wait many_wait
 subtest switched-while-waiting switched_while_waiting
 subtest noflush-suspend-requeues noflush_suspend_requeues
 subtest other-suspend-fails other_suspend_fails
 subtest removed-and-stopped-while-waiting removed_and_stopped_while_waiting
-subtest errors-until-return-replicas errors_until_return replicas=2 2
-subtest errors-until-return-ec errors_until_return ec=4+2 6
+subtest_fast errors-until-return-replicas errors_until_return replicas=2 2
+subtest_fast errors-until-return-ec errors_until_return ec=4+2 6
 subtest errors-until-return-journal errors_until_return ec=4+2 6 --journal on
 subtest written-again written_again
-subtest one-does-not-return-queue one_does_not_return queue
+subtest_fast one-does-not-return-queue one_does_not_return queue
 subtest one-does-not-return-error one_does_not_return error
 subtest one-after-another one_after_another
 subtest devices-anew devices_anew
