@@ -123,7 +123,7 @@ suspend_and_resume() {
 	local i device
 	start_tables
 	load
-	for i in 1 2 3 4; do
+	for i in 1 2; do
 		for device in tank-vol tank; do
 			dmsetup suspend "$device"
 			dmsetup resume "$device"
@@ -162,7 +162,7 @@ reload_the_same() {
 	local i device
 	start_tables
 	load
-	for i in 1 2 3 4; do
+	for i in 1 2; do
 		for device in tank tank-vol; do
 			dmsetup table "$device" >"$WORK/table"
 			dmsetup load "$device" <"$WORK/table"
