@@ -4,14 +4,14 @@
  * recorded; then the power goes at many instants of that, and each time the pool is
  * started on what its disks may hold then.
  *
- *	cuts [--seed N] [--cuts N] [--each N] [--seconds N] [--requests N]
+ *	cuts [--seed N] [--cuts N] [--each N|--every-flush] [--seconds N] [--requests N]
  *		[--going-on WORDS] [--losses] [--journal MODE] [--keep DIR] [--patience S]
  *		--disks N [--extent SIZE] --volume POLICY,BLOCK,MIB...
  *	cuts --sequence NAME --disks N --volume POLICY,BLOCK,MIB [...]
  *
  * POLICY is replicas=R or ec=K+M. --cuts is how many instants are tried at least,
  * --seconds for how long (the later of both ends it), --each of them over a recording
- * of --requests requests. --losses: backends are lost together with the power. --journal
+ * of --requests requests, or those before and behind each of its flushes. --losses: backends are lost together with the power. --journal
  * on: only rows that were overwritten whole may lose blocks; full: none. --keep:
  * where copies of the disks go, as the cut left them after which a check failed.
  *
@@ -35,7 +35,7 @@ static struct policy policies[LOAD_VOLUMES];
 static struct recording recording = { .policies = policies, .extent = "1M" };
 static unsigned int cuts = 100, seconds, requests = 150, each = 100;
 static const char *going_on = "ckpt,side,out,scrub", *keep, *sequence;
-static bool losses;
+static bool losses, every_flush;
 static enum model_losses hole = LOSE_ROWS;
 static struct random numbers;
 
@@ -68,14 +68,14 @@ static u64 take(u64 *near, u64 left)
  * Instants of the recording, in order: half of them near certain events, before or
  * behind, where there are such: flushes, each before any comes twice, or in a short
  * sequence the records of the ring. The others are any; in a short sequence at the
- * same distance.
+ * same distance. With --every-flush: before and behind each flush, and no other.
  */
-static unsigned int choose(u64 *instants, unsigned int most)
+static unsigned int choose(u64 **list)
 {
-	u64 events, first = recorder_info().first, *near, nr = 0, i;
+	u64 events, first = recorder_info().first, *near, *instants, nr = 0, i;
 	u64 length = recording.end - recording.begin;
 	char *kinds = recorder_kinds(&events);
-	unsigned int n = 0;
+	unsigned int n = 0, most, beside;
 
 	near = calloc(events + 1, sizeof(u64));
 	if (!near)
@@ -83,18 +83,27 @@ static unsigned int choose(u64 *instants, unsigned int most)
 	for (i = recording.begin - first; i < events; i++)
 		if (strchr(sequence ? "aA" : "fF", kinds[i]))
 			near[nr++] = first + i;
-	for (i = 0; nr && i < most / 2; i++)
-		instants[n++] = (sequence ? near[i * nr / (most / 2)] : take(near, nr - i % nr)) +
+	most = every_flush ? 2 * nr : each;
+	beside = every_flush ? 0 : most / 2;
+	instants = calloc(most + 1, sizeof(u64));
+	if (!instants)
+		fail("no memory");
+	for (i = 0; every_flush && i < most; i++)
+		instants[n++] = near[i / 2] + i % 2;
+	for (i = 0; nr && i < beside; i++)
+		instants[n++] = (sequence ? near[i * nr / beside] : take(near, nr - i % nr)) +
 				random_below(&numbers, 2);
+	for (i = 0; n < most; i++)
+		instants[n++] = recording.begin + (sequence ? length * i / (most - beside) :
+						   random_below(&numbers, length + 1));
 	if (!sequence)
 		say("%llu of %llu flushes have a cut beside them",
-		    (unsigned long long)(nr < most / 2 ? nr : most / 2), (unsigned long long)nr);
-	for (i = 0; n < most; i++)
-		instants[n++] = recording.begin + (sequence ? length * i / (most - most / 2) :
-						   random_below(&numbers, length + 1));
+		    (unsigned long long)(every_flush || nr < beside ? nr : beside),
+		    (unsigned long long)nr);
 	qsort(instants, n, sizeof(u64), compare);
 	free(near);
 	free(kinds);
+	*list = instants;
 	return n;
 }
 
@@ -150,9 +159,6 @@ static void run_all(void)
 	u64 began = now_ms(), *instants, recorded = 0, mark;
 	unsigned int nr, i, rounds = 0;
 
-	instants = calloc(each, sizeof(u64));
-	if (!instants)
-		fail("no memory");
 	while (check_counts.cuts < cuts || now_ms() - began < seconds * 1000ull) {
 		mark = now_ms();
 		if (sequence)
@@ -160,16 +166,16 @@ static void run_all(void)
 		else
 			recording_make(&recording, &numbers, requests, going_on);
 		recorded += now_ms() - mark;
-		nr = choose(instants, each);
+		nr = choose(&instants);
 		rounds++;
 		say("recording %u: %llu events, %u volumes, %u outages", rounds,
 		    (unsigned long long)(recording.end - recording.begin), recording.nr_volumes,
 		    recording.nr_outages);
 		for (i = 0; i < nr; i++)
 			try_cut(instants[i]);
+		free(instants);
 		recording_free(&recording);
 	}
-	free(instants);
 	mark = now_ms() - began;
 	say("%llu power cuts, %llu more while recovering from one; %u recordings",
 	    (unsigned long long)check_counts.cuts, (unsigned long long)check_counts.again, rounds);
@@ -205,6 +211,7 @@ int main(int argc, char **argv)
 		{ "journal", required_argument, NULL, 'j' },
 		{ "keep", required_argument, NULL, 'k' },
 		{ "losses", no_argument, NULL, 'l' },
+		{ "every-flush", no_argument, NULL, 'f' },
 		{ "patience", required_argument, NULL, 'p' },
 		{ "disks", required_argument, NULL, 'd' },
 		{ "extent", required_argument, NULL, 'e' },
@@ -249,6 +256,9 @@ int main(int argc, char **argv)
 			break;
 		case 'l':
 			losses = true;
+			break;
+		case 'f':
+			every_flush = true;
 			break;
 		case 'p':
 			patience = strtoul(optarg, NULL, 0);
