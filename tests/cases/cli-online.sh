@@ -225,6 +225,37 @@ no_chunks() {
 	[ "$(json '.[0].chunks' pool status tank)" = 0 ]
 }
 
+# limit NUMBER: of an nbd device, in jiffies; 0: none.
+limit() {
+	cat "/sys/kernel/debug/nbd/nbd$1/timeout"
+}
+
+# One that nbd-client made as it does by itself keeps for ever what its server does not answer.
+nbd_gets_a_timeout() {
+	local made
+	nbd_disk a 32	# has one
+	made=("$REPLY")
+	nbd_serve b 32
+	nbd_connect b -timeout 0
+	made+=("$REPLY")
+	nbd_serve c 32
+	made+=(/dev/nbd2)
+	nbd-client 127.0.0.1 "$(<"$WORK/nbd/c.port")" /dev/nbd2 -N c >/dev/null
+	wait_until 10 nbd_has_size 2
+	assert_eq "$(limit 1) $(limit 2)" '0 0' timeouts
+	qbd pool create far "${made[@]}" --extent-size 1M 2>"$WORK/said"
+	cat "$WORK/said"
+	assert_eq "$(grep -c 'had no timeout, and has one of 60 s now' "$WORK/said")" 2 "devices that got one"
+	assert_eq "$(limit 0)" $((60 * $(limit 1))) "the timeout that was there, of 3600 s"
+	assert_eq "$(limit 1)" "$(limit 2)" timeouts
+	assert_ge "$(limit 2)" 1 timeout
+	# Nothing more is to be said.
+	qbd pool create far "${made[@]}" --extent-size 1M --force 2>"$WORK/said"
+	assert_eq "$(cat "$WORK/said")" '' "what the second time says"
+	nbd-client -d /dev/nbd2 >/dev/null
+}
+
+subtest nbd-gets-a-timeout nbd_gets_a_timeout
 subtest starts starts
 subtest makes-volumes makes_volumes
 subtest keeps-data keeps_data

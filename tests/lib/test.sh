@@ -291,10 +291,12 @@ nbd_listens() { # ADDRESS PORT
 
 # nbd_connect NAME [NBD-CLIENT OPTION...]: connect a device to the export; sets REPLY. By ioctl, with
 # a client process that waits: when the connection ends, so do the requests, in errors. A device set
-# up by netlink keeps what it has sent to a dead server until its timeout, by default for ever.
+# up by netlink keeps what it has sent to a dead server until its timeout, by default for ever. The timeout
+# is longer than any test, unless another is given.
 nbd_connect() {
 	local name=$1 n=0 address inside
 	shift
+	[[ " $* " = *" -timeout "* ]] || set -- -timeout 3600 "$@"
 	nbd_address "$name"
 	[ -d /sys/module/nbd ] || modprobe nbd nbds_max=32 max_part=0
 	while [ -e "/sys/block/nbd$n/pid" ] || [ "$(<"/sys/block/nbd$n/size")" != 0 ]; do

@@ -4,6 +4,6 @@
 
 #include <sys/types.h>
 
-void nbd_check(dev_t rdev);
+void nbd_prepare(dev_t rdev);
 
 #endif

@@ -5,6 +5,7 @@
  * what is missing or stale on those that are in. Each step can be repeated.
  */
 #include "repair.h"
+#include "nbd.h"
 #include "progress.h"
 #include "report.h"
 
@@ -66,6 +67,7 @@ int repair_readmit(const struct live_pool *pool, struct repair *repair)
 		/* The kernel tries it by itself. */
 		if (kept && found->rdev == b->rdev)
 			continue;
+		nbd_prepare(found->rdev);
 		one = live_message(pool, NULL, "readd %u %u:%u", b->index, major(found->rdev),
 				   minor(found->rdev));
 		if (one == -EAGAIN && b->held) {

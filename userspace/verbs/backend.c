@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* backend fail, backend readd and backend replace: one message each */
 #include "create.h"
+#include "nbd.h"
 #include "parse.h"
 #include "signature.h"
 #include "verb.h"
@@ -98,6 +99,8 @@ static int send(const struct live_pool *pool, const struct live_backend *b, cons
 	int err;
 
 	if (rdev)
+		nbd_prepare(*rdev);
+	if (rdev)
 		err = live_message(pool, NULL, "%s %u %u:%u", message, b->index, major(*rdev),
 				   minor(*rdev));
 	else
@@ -143,6 +146,7 @@ static int send_readd(const struct live_pool *pool, const struct live_backend *b
 {
 	int err;
 
+	nbd_prepare(rdev);
 	err = live_message(pool, NULL, "readd %u %u:%u%s", b->index, major(rdev), minor(rdev),
 			   now ? " now" : "");
 	if (err == -EAGAIN && b->held)

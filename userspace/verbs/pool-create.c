@@ -128,7 +128,7 @@ static int create_pool(const char *name, struct create_backend *backends, unsign
 		ret = QBD_FAILED;
 	} else {
 		for (unsigned int i = 0; i < nr; i++)
-			nbd_check(backends[i].device.rdev);
+			nbd_prepare(backends[i].device.rdev);
 		ret = write_all(backends, supers, nr);
 	}
 	free(supers);

@@ -256,7 +256,7 @@ static int start_group(const struct qbd_scan *group, const struct start_options 
 				device_close(&image.members[i].device);
 		for (unsigned int i = 0; i < QBD_MAX_BACKENDS && !ret; i++)
 			if (image.members[i].found)
-				nbd_check(image.members[i].found->rdev);
+				nbd_prepare(image.members[i].found->rdev);
 		if (!ret)
 			ret = start_image(&image, o);
 		image_free(&image);
