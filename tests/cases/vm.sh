@@ -10,6 +10,8 @@
 . "$(dirname "$0")/../lib/test.sh"
 # shellcheck source=../lib/pool.sh
 . "$ROOT/tests/lib/pool.sh"
+# shellcheck source=../lib/vm.sh
+. "$ROOT/tests/lib/vm.sh"
 
 vm=$WORK/vm
 
@@ -60,35 +62,11 @@ poweroff -f
 I
 }
 
-# The initramfs: busybox, and the modules that it takes to reach a filesystem on a virtio disk.
-vm_initramfs() { # FILE
-	local ir=$WORK/initramfs abi module what path name n=100
-	local -A seen=()
-	abi=$(cat "$QBD_STOCK_KERNEL/abi")
-	mkdir -p "$ir"/{bin,mod,proc,sys,dev}
-	cp "$(command -v busybox)" "$ir/bin/"
-	for module in virtio_pci virtio_blk ext4; do
-		while read -r what path _; do
-			[ "$what" = insmod ] && [ -z "${seen[$path]-}" ] || continue
-			seen[$path]=1
-			# Numbered: to be loaded in this order.
-			n=$((n + 1))
-			name=$ir/mod/$n-${path##*/}
-			case $path in
-			*.xz) xz -dc "$path" >"${name%.xz}";;
-			*) cp "$path" "$name";;
-			esac
-		done < <(modprobe -d "$QBD_STOCK_KERNEL" -S "$abi" --show-depends "$module")
-	done
-	vm_init >"$ir/init"
-	chmod +x "$ir/init"
-	(cd "$ir" && find . | cpio -o -H newc --quiet -R 0:0) >"$1"
-}
-
 # vm_start DISK...: its console goes to $vm.out, what is written to descriptor 7 to its console.
 vm_start() {
 	local disk drives=()
-	vm_initramfs "$vm.initrd"
+	vm_init >"$vm.init"
+	vm_initramfs "$QBD_STOCK_KERNEL" "$vm.init" "$vm.initrd"
 	for disk; do
 		drives+=(-drive "file=$disk,if=virtio,format=raw,cache=none,aio=native")
 	done

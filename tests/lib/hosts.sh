@@ -15,9 +15,10 @@ shared_disks() {
 	done
 }
 
-# host_boot NAME: a host with the module loaded; sets nothing. host NAME COMMAND runs there.
+# host_boot NAME [OPTION...]: a host with the module loaded; options are those of tests/uml/run. Sets nothing.
+# host NAME COMMAND runs there.
 host_boot() {
-	local dir=$WORK/host/$1 args=() file
+	local dir=$WORK/host/$1 args=("${@:2}") file
 	rm -rf "$dir"
 	mkdir "$dir"
 	for file in "$WORK"/disk/*; do

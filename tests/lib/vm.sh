@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# VMs of the tests, which run a stock kernel in QEMU: sourced after test.sh.
+
+# vm_initramfs KERNEL INIT FILE: busybox, the modules that it takes to reach a filesystem on a virtio disk,
+# and INIT, which loads them.
+vm_initramfs() {
+	local kernel=$1 ir=$WORK/initramfs abi module what path name n=100
+	local -A seen=()
+	abi=$(cat "$kernel/abi")
+	mkdir -p "$ir"/{bin,mod,proc,sys,dev}
+	cp "$(command -v busybox)" "$ir/bin/"
+	for module in virtio_pci virtio_blk ext4; do
+		while read -r what path _; do
+			[ "$what" = insmod ] && [ -z "${seen[$path]-}" ] || continue
+			seen[$path]=1
+			# Numbered: to be loaded in this order.
+			n=$((n + 1))
+			name=$ir/mod/$n-${path##*/}
+			case $path in
+			*.xz) xz -dc "$path" >"${name%.xz}";;
+			*) cp "$path" "$name";;
+			esac
+		done < <(modprobe -d "$kernel" -S "$abi" --show-depends "$module")
+	done
+	cp "$2" "$ir/init"
+	chmod +x "$ir/init"
+	(cd "$ir" && find . | cpio -o -H newc --quiet -R 0:0) >"$3"
+}
