@@ -29,6 +29,7 @@
  */
 #include <linux/highmem.h>
 #include <linux/hrtimer.h>
+#include <linux/refcount.h>
 #include <linux/slab.h>
 
 #include "qbd.h"

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The pace of resync beside users.
+ */
+#ifndef QBD_PACE_H
+#define QBD_PACE_H
+
+#include <linux/percpu.h>
+#include <linux/types.h>
+
+struct qbd_pool;
+
+#define QBD_RESYNC_LEAST 4096	/* KiB/s, beside users */
+
+/* Users' I/O: of a CPU, for ever, or the sums. */
+struct pace_users {
+	u32 begun;
+	u32 ended;
+	u32 timed;	/* reads and writes among them that began during a resync */
+	u64 ns;		/* that those took */
+};
+
+/**
+ * struct qbd_pace - how resync goes beside users; see pace.c
+ * @cpu: users' counters; all but it and @changes is resync's
+ * @changes: of settings
+ * @step: the sums when the step began
+ * @began: when that was
+ * @in_steps: how long users' I/O takes that ends in steps, smoothed, ns
+ * @in_pauses: likewise in pauses
+ * @quarters: of a step, that a pause lasts
+ * @busy: users had I/O in the last step
+ */
+struct qbd_pace {
+	struct pace_users __percpu *cpu;
+	u32 changes;
+	struct pace_users step;
+	u64 began;
+	u64 in_steps;
+	u64 in_pauses;
+	u32 quarters;
+	bool busy;
+};
+
+/* pace.c */
+int qbd_pace_init(struct qbd_pool *pool);
+void qbd_pace_exit(struct qbd_pool *pool);
+u32 qbd_pace_rows(struct qbd_pool *pool, u32 rows);
+void qbd_pace_begin(struct qbd_pool *pool);
+void qbd_pace_end(struct qbd_pool *pool, u64 bytes);
+void qbd_pace_changed(struct qbd_pool *pool);
+
+#endif
