@@ -255,6 +255,8 @@ coalesces() {
 		assert_eq "${after[5 * i]}" "${before[5 * i]}" "reads of disk $i"
 	done
 	same "$WORK/a"
+	# Parity of what is there now.
+	scrub_finds 0
 }
 
 # Whole rows go straight to their place, unless the chunk lacks a leg.

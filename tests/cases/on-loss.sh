@@ -389,7 +389,7 @@ devices_anew() {
 }
 
 subtest_fast whole-outage-queue-replicas whole_outage_queue replicas=2 2
-subtest_fast whole-outage-queue-ec whole_outage_queue ec=4+2 6
+subtest_fast whole-outage-queue-ec whole_outage_queue ec=4+2 6 --journal off
 subtest whole-outage-queue-journal whole_outage_queue ec=4+2 6 --journal on
 subtest many-wait many_wait
 subtest switched-while-waiting switched_while_waiting
@@ -397,7 +397,7 @@ subtest noflush-suspend-requeues noflush_suspend_requeues
 subtest other-suspend-fails other_suspend_fails
 subtest removed-and-stopped-while-waiting removed_and_stopped_while_waiting
 subtest_fast errors-until-return-replicas errors_until_return replicas=2 2
-subtest_fast errors-until-return-ec errors_until_return ec=4+2 6
+subtest_fast errors-until-return-ec errors_until_return ec=4+2 6 --journal off
 subtest errors-until-return-journal errors_until_return ec=4+2 6 --journal on
 subtest written-again written_again
 subtest_fast one-does-not-return-queue one_does_not_return queue
