@@ -77,7 +77,7 @@ struct qbd_chunk {
 	spinlock_t lock;		/* ranges, row locks, checksums, map at its change */
 	struct list_head row_locks;
 	struct qbd_csum_page **csums;	/* layer->csum_pages of them, NULL: not read */
-	struct qbd_csum_page **spares;	/* memory for those: qbd_csum_prepare() */
+	struct qbd_csum_page **spares;	/* memory for those: csum-page.c */
 	struct rb_root journal;		/* struct qbd_journal_row by row; see journal.c */
 
 	struct qbd_named named;

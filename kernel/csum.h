@@ -52,8 +52,8 @@ struct qbd_csum_page {
 
 /* csum-page.c */
 bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last);
-void qbd_csum_prepare(struct qbd_chunk *chunk, u32 first, u32 last);
 void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr);
+struct qbd_chunk *qbd_chunk_get_rows(struct qbd_layer *layer, u32 number, u32 first, u32 nr);
 int qbd_csum_fresh(struct qbd_chunk *chunk);
 int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last);
 int qbd_csum_load_made(struct qbd_chunk *chunk);

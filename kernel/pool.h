@@ -223,7 +223,8 @@ struct qbd_pool {
 	mempool_t scratch;
 	mempool_t places;
 	mempool_t pendings;
-	struct mutex memory_mutex;	/* one waits at a time */
+	struct mutex memory_mutex;	/* one waits for checksum pages at a time, */
+	struct mutex pending_mutex;	/* and one for pending checksums */
 	atomic_t starved;		/* how many wait */
 	struct mutex pages_mutex;	/* one waits for pages at a time: rows.c */
 	struct mutex backend_flush_mutex;	/* nobody passes a flush that still runs */
