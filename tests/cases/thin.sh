@@ -375,6 +375,45 @@ limits_of_replicas() {
 	assert_eq "$(blockdev --getsize64 "$v")" $((16 << 20)) size
 }
 
+# As many backends as a pool can have, and volumes as large as one can be: their first and last blocks, of
+# as many chunks as there can be or of backends that have room for all of one.
+largest() { # MIB EXTENT CSUM-BYTES
+	local begin last=$(((16 << 20) - 1)) coded=/dev/mapper/p-coded
+	fresh_pool 64 "$1" --extent-size "$2" --csum-bytes "$3"
+	assert_fails . qbd volume create p/coded --size $(((16 << 40) + 4096)) --ec 16+4
+	qbd volume create p/coded --size 16T --ec 16+4
+	volume replicas=2 16T
+	assert_eq "$(blockdev --getsize64 "$v")" $((16 << 40)) "size of the volume"
+	random_file "$WORK/data" 1
+	put "$WORK/data"
+	put "$WORK/data" $last
+	v=$coded put "$WORK/data" $last
+	assert_eq "$(pool_status chunks)" 3 chunks
+	assert_eq "$(pool_status used)" 24 "used slots"
+	assert_fails . dd if="$WORK/data" of="$v" bs=4096 count=1 seek=$((1 << 32)) oflag=direct conv=notrunc status=none
+	begin=${EPOCHREALTIME/./}
+	restart
+	echo "stopped and started in $(((${EPOCHREALTIME/./} - begin) / 1000)) ms"
+	lose 0 63
+	assert_eq "$(pool_status health)" "S$(printf 'A%.0s' {1..62})S" health
+	same "$WORK/data"
+	same "$WORK/data" $last
+	v=$coded same "$WORK/data" $last
+	random_file "$WORK/data" 1
+	put "$WORK/data" $last
+	v=$coded put "$WORK/data" $last
+	regain 0 63
+	scrub_finds 0
+	same "$WORK/data" $last
+	v=$coded same "$WORK/data" $last
+	qbd volume remove p/v --yes
+	qbd volume remove p/coded --yes
+	wait_until 10 used_is 0
+	assert_eq "$(pool_status chunks)" 0 chunks
+	restart
+	assert_eq "$(pool_status slots)" "0/$(pool_status total)" slots
+}
+
 subtest first-write-allocates first_write_allocates
 subtest discard-of-chunks-frees-them-replicas discard_frees_chunks replicas=2 2 1
 subtest discard-of-chunks-frees-them-ec discard_frees_chunks ec=4+2 6 4
@@ -398,4 +437,6 @@ for kib in 4 8 16 32 64; do
 	subtest "block-of-$kib-kib" block_size $kib
 done
 subtest limits-of-replicas limits_of_replicas
+subtest 64-backends-and-the-most-chunks largest 16 1M 48K
+[ "$QBD_LANE" != uml-fast ] || subtest 64-backends-and-32-tib largest $((512 << 10)) 64M 2688K
 finish
