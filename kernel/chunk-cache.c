@@ -205,14 +205,19 @@ static void reap_later(struct qbd_chunk *chunk)
 	queue_work(pool->reap_wq, &pool->reap_work);
 }
 
-/* Take the oldest idle chunk off the list and out of reach, or NULL. */
+/*
+ * Take the oldest idle chunk off the list and out of reach, or NULL. The list is gone
+ * through twice: when all were used since they came, one of them goes all the same, for
+ * nobody may come again to look, and a request may wait for its memory.
+ */
 static struct qbd_chunk *reap_one(struct qbd_pool *pool, bool any)
 {
 	struct qbd_chunk *chunk, *found = NULL;
-	unsigned int tries = pool->nr_idle;
+	unsigned int tries;
 
 	spin_lock(&pool->map_lock);
 	spin_lock_irq(&pool->named_lock);
+	tries = 2 * pool->nr_idle;
 	while (!found && tries-- && !list_empty(&pool->idle)) {
 		chunk = list_first_entry(&pool->idle, struct qbd_chunk, idle);
 		if (!any && !chunk->dead && !cache_full(pool))

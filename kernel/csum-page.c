@@ -71,13 +71,17 @@ static void pages_free(struct qbd_pool *pool, struct qbd_csum_page *list)
 	}
 }
 
-/* Puts pages on a list until it has @nr. Return: false when there is no memory. */
+/*
+ * Puts @nr pages on a list. Return: false when there is no memory; then there are fewer.
+ * From the reserve with @wait only: whoever waits for it has to find in it all that its
+ * chunk lacks, also when others came by meanwhile and gave pages to the same chunk.
+ */
 static bool pages_get(struct qbd_pool *pool, struct qbd_csum_page **list, u32 nr, bool wait)
 {
 	while (nr--) {
 		struct qbd_csum_page *page = wait ?
 			qbd_memory_wait(pool, &pool->csums) :
-			mempool_alloc(&pool->csums, GFP_NOWAIT | __GFP_NOWARN);
+			qbd_memory_csum_page(GFP_NOWAIT | __GFP_NOWARN);
 
 		if (!page)
 			return false;
@@ -98,34 +102,17 @@ static u32 pages_lacking(const struct qbd_chunk *chunk, u32 p, u32 last)
 	return nr;
 }
 
-/**
- * qbd_csum_prepare - have memory for the pages of these units
- * @chunk: the chunk, which exists or not
- * @first: the first unit
- * @last: the last unit
- *
- * So that loading them, or making them for a new chunk, waits for none. Sleeps; what
- * it waits for is a checkpoint, so nothing is locked (memory.c).
- */
-void qbd_csum_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
+/* Have memory for pages @p to @z. Return: false when there is none, unless @wait. */
+static bool prepare_pages(struct qbd_chunk *chunk, u32 p, u32 z, bool wait)
 {
-	u32 p = first / QBD_CSUMS_PER_PAGE, z = last / QBD_CSUMS_PER_PAGE;
-	struct qbd_csum_page *list = NULL, *page;
 	struct qbd_pool *pool = chunk->layer->pool;
+	struct qbd_csum_page *list = NULL, *page;
 	u32 nr = pages_lacking(chunk, p, z);
+	bool got = pages_get(pool, &list, nr, wait);
 
-	if (!nr)
-		return;
-	if (!pages_get(pool, &list, nr, false)) {
-		pages_free(pool, list);
-		list = NULL;
-		mutex_lock(&pool->memory_mutex);
-		pages_get(pool, &list, nr, true);
-		mutex_unlock(&pool->memory_mutex);
-	}
 	/* Others may have done it meanwhile; then there are more than are needed. */
 	spin_lock_irq(&chunk->lock);
-	for (; p <= z && list; p++) {
+	for (; got && p <= z && list; p++) {
 		if (chunk->csums[p] || chunk->spares[p])
 			continue;
 		page = list;
@@ -134,16 +121,11 @@ void qbd_csum_prepare(struct qbd_chunk *chunk, u32 first, u32 last)
 	}
 	spin_unlock_irq(&chunk->lock);
 	pages_free(pool, list);
+	return got;
 }
 
-/**
- * qbd_csum_prepare_rows - qbd_csum_prepare() for some rows; for all of the table if
- * the chunk does not exist
- * @chunk: the chunk
- * @first: the first row
- * @nr: how many
- */
-void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
+/* The same for rows. Of a chunk that does not exist all of the table is made. */
+static bool prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool wait)
 {
 	const struct qbd_layer *layer = chunk->layer;
 
@@ -151,7 +133,59 @@ void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
 		first = 0;
 		nr = layer->rows;
 	}
-	qbd_csum_prepare(chunk, first * layer->units, (first + nr) * layer->units - 1);
+	return prepare_pages(chunk, first * layer->units / QBD_CSUMS_PER_PAGE,
+			     ((first + nr) * layer->units - 1) / QBD_CSUMS_PER_PAGE, wait);
+}
+
+/**
+ * qbd_csum_prepare_rows - have memory for the checksums of some rows; for all of the
+ * table if the chunk does not exist
+ * @chunk: the chunk
+ * @first: the first row
+ * @nr: how many
+ *
+ * So that loading them, or making them for a new chunk, waits for none. Sleeps; what
+ * it waits for is a checkpoint, so nothing is locked (memory.c).
+ */
+void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+
+	if (prepare_rows(chunk, first, nr, false))
+		return;
+	mutex_lock(&pool->memory_mutex);
+	/* What another one got for the chunk meanwhile is not waited for. */
+	prepare_rows(chunk, first, nr, true);
+	mutex_unlock(&pool->memory_mutex);
+}
+
+/**
+ * qbd_chunk_get_rows - qbd_chunk_get(), and memory for the checksums of some rows, as
+ * qbd_csum_prepare_rows()
+ * @layer: the layer
+ * @number: the chunk's number in the layer
+ * @first: the first row
+ * @nr: how many
+ *
+ * What requests do, of which any number may wait: none of them has its chunk while it
+ * is not its turn. A chunk that somebody has is not forgotten, and keeps its pages; were
+ * those of the reserve all in such chunks, nobody would get one.
+ *
+ * Sleeps; nothing is locked that a checkpoint needs. Return: with a reference.
+ */
+struct qbd_chunk *qbd_chunk_get_rows(struct qbd_layer *layer, u32 number, u32 first, u32 nr)
+{
+	struct qbd_chunk *chunk = qbd_chunk_get(layer, number, GFP_NOIO);
+	struct qbd_pool *pool = layer->pool;
+
+	if (prepare_rows(chunk, first, nr, false))
+		return chunk;
+	qbd_chunk_put(chunk);
+	mutex_lock(&pool->memory_mutex);
+	chunk = qbd_chunk_get(layer, number, GFP_NOIO);
+	prepare_rows(chunk, first, nr, true);
+	mutex_unlock(&pool->memory_mutex);
+	return chunk;
 }
 
 /*

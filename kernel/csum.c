@@ -121,7 +121,7 @@ void qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
 	if (got)
 		return;
 	/* It holds none now, and one waits at a time. */
-	mutex_lock(&pool->memory_mutex);
+	mutex_lock(&pool->pending_mutex);
 	for (unit = first; unit <= last; unit = next_segment(unit)) {
 		struct qbd_pending *spare = qbd_memory_wait(pool, &pool->pendings);
 
@@ -131,7 +131,7 @@ void qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
 		if (spare)
 			mempool_free(spare, &pool->pendings);
 	}
-	mutex_unlock(&pool->memory_mutex);
+	mutex_unlock(&pool->pending_mutex);
 }
 
 /**

@@ -144,7 +144,8 @@ static int discard(struct qbd_layer *layer, u64 at, u64 bytes)
 		bytes -= end - start;
 		if (!xa_load(&layer->map, number) && !xa_load(&layer->chunks, number))
 			continue;
-		chunk = qbd_chunk_get(layer, number, GFP_NOIO);
+		/* All of it: free_if_empty() looks at all. */
+		chunk = qbd_chunk_get_rows(layer, number, 0, layer->rows);
 		if (!READ_ONCE(chunk->map))
 			err = 0;
 		else if (!start && (end == layer->chunk_bytes || at == size))

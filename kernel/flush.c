@@ -327,12 +327,14 @@ out:
 	/* Who waits for room looks again, also when there is none. */
 	wake_up_all(&pool->ring.wait);
 	pool->checkpoint_left = c.left;
+	/* Who waits for memory may find it in what is left, and asks once only. */
+	if (atomic_read(&pool->starved)) {
+		qbd_destage_begin(pool);
+		mod_delayed_work(pool->checkpoint_wq, &pool->checkpoint_work, HZ / 10);
+	}
 	if (err)
 		return err;
-	/* Who waits for memory may find it in what is left. */
-	if (atomic_read(&pool->starved))
-		mod_delayed_work(pool->checkpoint_wq, &pool->checkpoint_work, HZ / 10);
-	else if (c.left)
+	if (c.left && !atomic_read(&pool->starved))
 		qbd_checkpoint_idle(pool);
 	return 0;
 }

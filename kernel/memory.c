@@ -14,15 +14,24 @@
  *	chunks, checksum pages		chunk-cache.c,	the chunk is forgotten
  *					csum-page.c
  *
- * Who waits for one of the last two asks for a checkpoint, which records what is
- * pending and lets go of chunks, and meanwhile no chunk is kept that nobody uses.
- * A checkpoint takes no memory itself, nor do the ring, epochs and stamps.
+ * Who waits for one of the last two asks for a destage of the journal, whose rows
+ * hold their chunks, and for checkpoints, which record what is pending and let go of
+ * chunks; and meanwhile no chunk is kept that nobody uses. A checkpoint takes no
+ * memory itself, nor do the ring, epochs and stamps.
  *
- * So who waits has nothing that a checkpoint needs: chunk->mutex, meta_sem. A
- * request gets its memory before it locks anything, qbd_csum_prepare() for the
- * pages that it will load; row locks may be held, nobody below needs them. And of
+ * So who waits has nothing that a checkpoint needs: chunk->mutex, meta_sem. And of
  * those that need several of a kind one waits at a time, and the others hold none
- * meanwhile, so that no two have half of what each of them needs: memory_mutex.
+ * meanwhile, so that no two have half of what each of them needs:
+ *
+ *	chunks			one is all that a request needs, and it has no other yet
+ *	checksum pages		before anything is locked, for those that will be loaded:
+ *				memory_mutex. Those who wait for it have no chunk, for
+ *				with a chunk they would have its pages: qbd_chunk_get_rows().
+ *				Those who have one for long (resync, scrub, destage) get
+ *				the pages with it: few, each one chunk
+ *	pending checksums	with rows locked and ranges active, which no checkpoint needs:
+ *				pending_mutex. Not the same one: chunks with such ranges
+ *				have pages, for which others wait
  *
  * Maps and the nodes of xarrays stay as long as their chunk, so no reserve would
  * ever be filled again. They may use the kernel's own (__GFP_MEMALLOC), and each is
@@ -117,6 +126,7 @@ void *qbd_memory_wait(struct qbd_pool *pool, mempool_t *reserve)
 		return element;
 	atomic_inc(&pool->starved);
 	queue_work(pool->reap_wq, &pool->reap_work);
+	qbd_destage_begin(pool);
 	qbd_checkpoint_soon(pool);
 	element = mempool_alloc(reserve, GFP_NOIO);
 	atomic_dec(&pool->starved);

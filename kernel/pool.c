@@ -135,6 +135,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	mutex_init(&pool->volume_mutex);
 	mutex_init(&pool->pages_mutex);
 	mutex_init(&pool->memory_mutex);
+	mutex_init(&pool->pending_mutex);
 	mutex_init(&pool->backend_flush_mutex);
 	mutex_init(&pool->journal.room_mutex);
 	mutex_init(&pool->journal.space_mutex);

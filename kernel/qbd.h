@@ -315,7 +315,7 @@ struct qbd_chunk {
 	spinlock_t lock;		/* ranges, row locks, checksums, map at its change */
 	struct list_head row_locks;
 	struct qbd_csum_page **csums;	/* layer->csum_pages of them, NULL: not read */
-	struct qbd_csum_page **spares;	/* memory for those: qbd_csum_prepare() */
+	struct qbd_csum_page **spares;	/* memory for those: csum-page.c */
 	struct rb_root journal;		/* struct qbd_journal_row by row; see journal.c */
 
 	struct qbd_named named;
@@ -817,7 +817,8 @@ struct qbd_pool {
 	mempool_t scratch;
 	mempool_t places;
 	mempool_t pendings;
-	struct mutex memory_mutex;	/* one waits at a time */
+	struct mutex memory_mutex;	/* one waits for checksum pages at a time, */
+	struct mutex pending_mutex;	/* and one for pending checksums */
 	atomic_t starved;		/* how many wait */
 	struct mutex pages_mutex;	/* one waits for pages at a time: rows.c */
 	struct mutex backend_flush_mutex;	/* nobody passes a flush that still runs */
@@ -1157,8 +1158,8 @@ int qbd_chunk_free(struct qbd_chunk *chunk);
 
 /* csum-page.c */
 bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last);
-void qbd_csum_prepare(struct qbd_chunk *chunk, u32 first, u32 last);
 void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr);
+struct qbd_chunk *qbd_chunk_get_rows(struct qbd_layer *layer, u32 number, u32 first, u32 nr);
 int qbd_csum_fresh(struct qbd_chunk *chunk);
 int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last);
 int qbd_csum_load_made(struct qbd_chunk *chunk);

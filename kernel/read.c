@@ -730,16 +730,20 @@ static void read_slow_work(struct work_struct *work)
 	struct qbd_io *io = container_of(work, struct qbd_io, work);
 	struct qbd_layer *layer = io->volume->top;
 	struct bio *bio = qbd_io_bio(io);
+	u32 row_bytes = layer->policy.k * layer->block_size, first, last, number, bytes;
 	struct qbd_chunk *chunk;
 	u64 in_chunk;
-	u32 number, bytes;
 	int err;
 
 	number = div64_u64_rem(io->iter.bi_sector << SECTOR_SHIFT, layer->chunk_bytes, &in_chunk);
+	first = div_u64(in_chunk, row_bytes);
+	last = div_u64(in_chunk + io->iter.bi_size - 1, row_bytes);
 	do {
 		struct bvec_iter iter = io->iter;
 
-		chunk = qbd_chunk_get(layer, number, GFP_NOIO);
+		chunk = xa_load(&layer->map, number) ?
+			qbd_chunk_get_rows(layer, number, first, last - first + 1) :
+			qbd_chunk_get(layer, number, GFP_NOIO);
 		err = 0;
 		if (READ_ONCE(chunk->map))
 			err = read_rows(chunk, io, in_chunk, NULL);

@@ -312,7 +312,7 @@ static struct qbd_chunk *next_chunk(struct qbd_layer *layer, unsigned long *n,
 		if (!(*n % 1024))
 			cond_resched();
 	} while (!found);
-	return qbd_chunk_get(layer, *n, GFP_NOIO);
+	return qbd_chunk_get_rows(layer, *n, 0, layer->rows);
 }
 
 /**

@@ -519,8 +519,8 @@ static int write_part(struct qbd_layer *layer, struct qbd_io *io, struct qbd_wai
 		err = qbd_ring_admit(pool);
 		if (err)
 			return err;
-		chunk = qbd_chunk_get(layer, p.chunk, GFP_NOIO);
-		qbd_csum_prepare_rows(chunk, p.first_row, p.last_row - p.first_row + 1);
+		chunk = qbd_chunk_get_rows(layer, p.chunk, p.first_row,
+					   p.last_row - p.first_row + 1);
 		ring_count(chunk, &p, NULL, &nr_rows, &nr_blocks);
 		err = nr_rows && nr_rows > qbd_journal_max_rows(layer) ? -E2BIG :
 		      qbd_journal_reserve(layer, nr_rows, nr_blocks, &space);
