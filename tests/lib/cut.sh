@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # v is set by pool.sh
 # Pools whose power can be cut at one instant, and changes that are not flushed: sourced after pool.sh.
 
 # Backends through a device each that can be held, or made to fail, all at once, as a power cut does.
