@@ -11,6 +11,7 @@
 
 struct page;
 struct qbd_chunk;
+struct qbd_layer;
 struct qbd_pages;
 
 #define QBD_SEGMENTS		8	/* of a checksum page */
