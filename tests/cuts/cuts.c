@@ -94,8 +94,8 @@ static unsigned int choose(u64 **list)
 		instants[n++] = (sequence ? near[i * nr / beside] : take(near, nr - i % nr)) +
 				random_below(&numbers, 2);
 	for (i = 0; n < most; i++)
-		instants[n++] = recording.begin + (sequence ? length * i / (most - beside)
-							    : random_below(&numbers, length + 1));
+		instants[n++] = recording.begin + (sequence ? length * i / (most - beside) :
+						   random_below(&numbers, length + 1));
 	if (!sequence)
 		say("%llu of %llu flushes have a cut beside them",
 		    (unsigned long long)(every_flush || nr < beside ? nr : beside),
@@ -200,22 +200,24 @@ static void parse_volume(const char *word)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "seed", required_argument, NULL, 's' },
-						 { "cuts", required_argument, NULL, 'n' },
-						 { "each", required_argument, NULL, 'a' },
-						 { "seconds", required_argument, NULL, 't' },
-						 { "requests", required_argument, NULL, 'r' },
-						 { "going-on", required_argument, NULL, 'g' },
-						 { "sequence", required_argument, NULL, 'q' },
-						 { "journal", required_argument, NULL, 'j' },
-						 { "keep", required_argument, NULL, 'k' },
-						 { "losses", no_argument, NULL, 'l' },
-						 { "every-flush", no_argument, NULL, 'f' },
-						 { "patience", required_argument, NULL, 'p' },
-						 { "disks", required_argument, NULL, 'd' },
-						 { "extent", required_argument, NULL, 'e' },
-						 { "volume", required_argument, NULL, 'v' },
-						 {} };
+	static const struct option options[] = {
+		{ "seed", required_argument, NULL, 's' },
+		{ "cuts", required_argument, NULL, 'n' },
+		{ "each", required_argument, NULL, 'a' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "requests", required_argument, NULL, 'r' },
+		{ "going-on", required_argument, NULL, 'g' },
+		{ "sequence", required_argument, NULL, 'q' },
+		{ "journal", required_argument, NULL, 'j' },
+		{ "keep", required_argument, NULL, 'k' },
+		{ "losses", no_argument, NULL, 'l' },
+		{ "every-flush", no_argument, NULL, 'f' },
+		{ "patience", required_argument, NULL, 'p' },
+		{ "disks", required_argument, NULL, 'd' },
+		{ "extent", required_argument, NULL, 'e' },
+		{ "volume", required_argument, NULL, 'v' },
+		{}
+	};
 	u64 seed = time(NULL) ^ (u64)getpid() << 32;
 	unsigned int patience = 60;
 	char replay[200];
@@ -246,9 +248,8 @@ int main(int argc, char **argv)
 			break;
 		case 'j':
 			recording.journal = optarg;
-			hole = !strcmp(optarg, "off")	 ? LOSE_ROWS
-			       : !strcmp(optarg, "full") ? LOSE_NONE
-							 : LOSE_WHOLE_ROWS;
+			hole = !strcmp(optarg, "off") ? LOSE_ROWS :
+			       !strcmp(optarg, "full") ? LOSE_NONE : LOSE_WHOLE_ROWS;
 			break;
 		case 'k':
 			keep = optarg;
