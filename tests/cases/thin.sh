@@ -379,8 +379,9 @@ limits_of_replicas() {
 # As many backends as a pool can have, and volumes as large as one can be: their first and last blocks, of
 # as many chunks as there can be or of backends that have room for all of one.
 largest() { # MIB EXTENT CSUM-BYTES
-	local begin last=$(((16 << 20) - 1)) coded=/dev/mapper/p-coded
-	fresh_pool 64 "$1" --extent-size "$2" --csum-bytes "$3"
+	local ms last=$(((16 << 20) - 1)) coded=/dev/mapper/p-coded
+	# With a journal each of the rings has 64 MiB, and all of them are in memory.
+	fresh_pool 64 "$1" --extent-size "$2" --csum-bytes "$3" --journal off
 	assert_fails . qbd volume create p/coded --size $(((16 << 40) + 4096)) --ec 16+4
 	qbd volume create p/coded --size 16T --ec 16+4
 	volume replicas=2 16T
@@ -392,9 +393,8 @@ largest() { # MIB EXTENT CSUM-BYTES
 	assert_eq "$(pool_status chunks)" 3 chunks
 	assert_eq "$(pool_status used)" 24 "used slots"
 	assert_fails . dd if="$WORK/data" of="$v" bs=4096 count=1 seek=$((1 << 32)) oflag=direct conv=notrunc status=none
-	begin=${EPOCHREALTIME/./}
-	restart
-	echo "stopped and started in $(((${EPOCHREALTIME/./} - begin) / 1000)) ms"
+	took restart
+	echo "stopped and started in $ms ms"
 	lose 0 63
 	assert_eq "$(pool_status health)" "S$(printf 'A%.0s' {1..62})S" health
 	same "$WORK/data"
@@ -439,5 +439,5 @@ for kib in 4 8 16 32 64; do
 done
 subtest limits-of-replicas limits_of_replicas
 subtest 64-backends-and-the-most-chunks largest 16 1M 48K
-[ "$QBD_LANE" != uml-fast ] || subtest 64-backends-and-32-tib largest $((512 << 10)) 64M 2688K
+subtest_fast 64-backends-and-32-tib largest $((512 << 10)) 64M 2688K
 finish
