@@ -14,7 +14,7 @@ struct qbd_map;
 struct qbd_pool;
 struct qbd_rows;
 
-/* A flush, FUA record or checkpoint counts these; abi.h tells what they are. */
+/* Of a resync, a scrub, a reconcile; abi.h tells what is counted. */
 struct qbd_progress {
 	atomic64_t done;
 	atomic64_t todo;

@@ -44,9 +44,9 @@ thaw() {
 
 # timed COMMAND...: say how long it took.
 timed() {
-	local begin=${EPOCHREALTIME/./}
-	"$@"
-	echo "$*: $(((${EPOCHREALTIME/./} - begin) / 1000)) ms"
+	local ms
+	took "$@"
+	echo "$*: $ms ms"
 }
 
 read_block() { # MIB

@@ -152,12 +152,7 @@ torn_row() { # MODE HELD-LEG SEEN-LEG LOST-LEGS BLOCK...
 	done
 	cut "$held"
 	lose_for_good "${gone[@]}"
-	qbd pool start p --allow-degraded
-	same "$WORK/a"
-	assert_eq "$(pool_status lost)" 0 "lost blocks"
-	message checkpoint
-	same "$WORK/a"
-	scrub_finds 0
+	all_is_there
 }
 
 # Journal and checksum tables may lose two members of the ring with the power.
@@ -171,11 +166,7 @@ ring_members_lost() {
 	read -r -a two < <(ring_members)
 	cut
 	lose_for_good "${two[0]}" "${two[1]}"
-	qbd pool start p --allow-degraded
-	same "$WORK/a"
-	message checkpoint
-	same "$WORK/a"
-	scrub_finds 0
+	all_is_there
 }
 
 # A whole row over blocks in the journal, and after their destage: replay brings nothing old back.

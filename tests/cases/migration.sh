@@ -21,18 +21,9 @@ stream=$WORK/stream # the memory of the machine, on its way
 
 # What the VM runs: files that it writes, and reads from the disk again, until it is told to stop.
 vm_init() {
+	vm_prelude
 	cat <<'I'
-#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs dev /dev
 mkdir /sums /vda
-for module in /mod/*.ko; do insmod $module || echo "vm: failed: insmod $module"; done
-try() {
-	"$@" || echo "vm: failed: $*"
-}
 try mount -t ext4 /dev/vda /vda
 (read line </dev/console; echo >/stop) &
 n=0

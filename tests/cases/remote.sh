@@ -37,12 +37,6 @@ at_once() {
 	assert_le "$ms" $((500 * slowness)) "ms of $*"
 }
 
-took() { # COMMAND...: sets ms
-	local begin=${EPOCHREALTIME/./}
-	"$@"
-	ms=$(((${EPOCHREALTIME/./} - begin) / 1000))
-}
-
 # Each chunk has a leg on each: it is of 3 MiB. Without a journal a write goes to all of them at once.
 make_pool() {
 	local i pids=()

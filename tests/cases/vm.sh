@@ -18,18 +18,9 @@ vm=$WORK/vm
 # What the VM runs. It says what it does in lines "vm: ..." on its console, and goes on until it is
 # told to stop there.
 vm_init() {
+	vm_prelude
 	cat <<'I'
-#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs dev /dev
 mkdir /sums
-for module in /mod/*.ko; do insmod $module || echo "vm: failed: insmod $module"; done
-try() {
-	"$@" || echo "vm: failed: $*"
-}
 for disk in vda vdb; do
 	mkdir /$disk
 	try mount -t ext4 /dev/$disk /$disk

@@ -55,6 +55,17 @@ lose_for_good() {
 	done
 }
 
+# all_is_there: the pool starts on what a cut left, and holds what it must, before what is in the journal is in
+# its place and after.
+all_is_there() {
+	qbd pool start p --allow-degraded
+	same "$WORK/a"
+	assert_eq "$(pool_status lost)" 0 "lost blocks"
+	message checkpoint
+	same "$WORK/a"
+	scrub_finds 0
+}
+
 # change BLOCK COUNT: COUNT blocks of random data, in one write that is not flushed.
 change() {
 	random_file "$WORK/change" 1

@@ -50,8 +50,7 @@ far_disk() {
 far_nbd() { # NAME HOST MIB
 	echo "$2" >"$WORK/nbd/$1.far"
 	nbd_serve "$1" "$3" nbdkit
-	# With none it keeps requests for ever, which the tool warns of.
-	nbd_connect "$1" -timeout 600
+	nbd_connect "$1"
 }
 
 # --- iSCSI: the kernel's own target, which is not where its files are but where its portal was made -----

@@ -155,6 +155,13 @@ wait_until() {
 	done
 }
 
+# took COMMAND...: run it; sets ms.
+took() {
+	local begin=${EPOCHREALTIME/[.,]/}
+	"$@"
+	ms=$(((${EPOCHREALTIME/[.,]/} - begin) / 1000))
+}
+
 # --- the kernel's log -----------------------------------------------------------------------------
 
 # expect_log REGEX: the test provokes reports that match (extended regular expression); they do

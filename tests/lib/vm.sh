@@ -2,6 +2,22 @@
 # shellcheck shell=bash
 # VMs of the tests, which run a stock kernel in QEMU: sourced after test.sh.
 
+# vm_prelude: how what a VM runs begins; try COMMAND... there says what failed.
+vm_prelude() {
+	cat <<'I'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+for module in /mod/*.ko; do insmod $module || echo "vm: failed: insmod $module"; done
+try() {
+	"$@" || echo "vm: failed: $*"
+}
+I
+}
+
 # vm_initramfs KERNEL INIT FILE: busybox, the modules that it takes to reach a filesystem on a virtio disk,
 # and INIT, which loads them.
 vm_initramfs() {

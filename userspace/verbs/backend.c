@@ -98,13 +98,13 @@ static int send(const struct live_pool *pool, const struct live_backend *b, cons
 {
 	int err;
 
-	if (rdev)
+	if (rdev) {
 		nbd_prepare(*rdev);
-	if (rdev)
 		err = live_message(pool, NULL, "%s %u %u:%u", message, b->index, major(*rdev),
 				   minor(*rdev));
-	else
+	} else {
 		err = live_message(pool, NULL, "%s %u", message, b->index);
+	}
 	if (err)
 		complain("%s: backend %u: %s: %s; the kernel's log says why", pool->name, b->index,
 			 message, strerror(-err));
