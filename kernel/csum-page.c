@@ -253,9 +253,12 @@ static u64 page_number(const struct qbd_pool *pool, u64 leg, u32 p)
 	       (pool->members.csum_bytes_per_slot / QBD_PAGE_PLACES) + p;
 }
 
-/* Reads a leg's copy. Returns its newest place in @both, or an error. */
+/*
+ * Reads a leg's copy. Returns its newest place in @both, or an error; a backend that
+ * failed the read is added to @unread, if that is not NULL.
+ */
 static int copy_read(struct qbd_chunk *chunk, u64 leg, u32 p, void *both,
-		     struct qbd_page_id *id)
+		     struct qbd_page_id *id, u64 *unread)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
 	int idx = srcu_read_lock(&pool->backends_srcu), place = -EIO;
@@ -267,6 +270,8 @@ static int copy_read(struct qbd_chunk *chunk, u64 leg, u32 p, void *both,
 				 QBD_PAGE_PLACES))
 		place = qbd_page_newest(both, b->geometry.uuid, QBD_PAGE_CSUM, number,
 					chunk->map->gen, id);
+	else if (b && unread)
+		*unread |= BIT_ULL(b->index);
 	srcu_read_unlock(&pool->backends_srcu, idx);
 	return place;
 }
@@ -286,7 +291,8 @@ static void copy_note(const struct qbd_chunk *chunk, struct qbd_csum_page *page,
  * written, if all say so. @made: it may never have been written, so one that cannot
  * be read is no damage.
  */
-static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_page *page)
+static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_page *page,
+		     u64 *unread)
 {
 	const struct qbd_layer *layer = chunk->layer;
 	u32 current_legs = qbd_chunk_current(chunk);
@@ -303,7 +309,7 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_
 			continue;
 		holders++;
 		leg = READ_ONCE(chunk->map->legs[l]);
-		place = copy_read(chunk, leg, p, both, &id);
+		place = copy_read(chunk, leg, p, both, &id, unread);
 		copy_note(chunk, page, l, leg, place < 0 ? NULL : &id);
 		if (place < 0 && made)
 			continue;
@@ -344,12 +350,14 @@ static int page_read(struct qbd_chunk *chunk, u32 p, bool made, struct qbd_csum_
  * @chunk: the chunk
  * @first: the first unit
  * @last: the last unit
+ * @unread: or NULL; if this fails, the backends that failed reads are added to it
  *
  * Sleeps. The chunk exists; who is not activation has prepared the pages. Return: 0;
  * -ENOMEM in activation; -EIO no copy can be read.
  */
-int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
+int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last, u64 *unread)
 {
+	u64 failed = 0;
 	int err = 0;
 	u32 p;
 
@@ -367,7 +375,7 @@ int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
 		 * holes where there is data, and no mismatch would tell.
 		 */
 		chunk->csum_damaged = false;
-		err = page ? page_read(chunk, p, false, page) : -ENOMEM;
+		err = page ? page_read(chunk, p, false, page, &failed) : -ENOMEM;
 		if (err)
 			continue;
 		page->dirty = chunk->csum_damaged;
@@ -376,6 +384,8 @@ int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last)
 			qbd_chunk_named(chunk, 0);
 	}
 	mutex_unlock(&chunk->mutex);
+	if (err && unread)
+		*unread |= failed;
 	return err;
 }
 
@@ -396,7 +406,7 @@ int qbd_csum_load_made(struct qbd_chunk *chunk)
 		if (!page)
 			return -ENOMEM;
 		if (!chunk->csums[p]) {
-			if (page_read(chunk, p, true, page))
+			if (page_read(chunk, p, true, page, NULL))
 				memset(page->recorded, 0, QBD_PAGE_PAYLOAD);
 			page_loaded(chunk, p);
 		}
@@ -430,7 +440,7 @@ int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 	}
 	for (; nr; first += n, values += n, nr -= n) {
 		struct qbd_csum_page *page;
-		int err = qbd_csum_load(chunk, first, first);
+		int err = qbd_csum_load(chunk, first, first, NULL);
 
 		n = min_t(u32, nr, QBD_CSUMS_PER_PAGE - first % QBD_CSUMS_PER_PAGE);
 		if (err)
@@ -464,7 +474,7 @@ bool qbd_csum_compare(struct qbd_chunk *chunk, u32 unit)
 	page = mempool_alloc(&pool->scratch, GFP_NOIO);
 	page_clear(page);
 	mutex_lock(&chunk->mutex);
-	if (chunk->map && !page_read(chunk, unit / QBD_CSUMS_PER_PAGE, false, page)) {
+	if (chunk->map && !page_read(chunk, unit / QBD_CSUMS_PER_PAGE, false, page, NULL)) {
 		spin_lock_irq(&chunk->lock);
 		newer = !ours->dirty && page->lsn > ours->lsn;
 		if (newer) {
@@ -503,7 +513,7 @@ bool qbd_csum_check(struct qbd_chunk *chunk)
 			continue;
 		page_clear(page);
 		chunk->csum_damaged = false;
-		page_read(chunk, p, false, page);
+		page_read(chunk, p, false, page, NULL);
 		if (!chunk->csum_damaged)
 			continue;
 		damaged = true;
@@ -563,7 +573,7 @@ static u64 copy_next(struct qbd_chunk *chunk, struct qbd_csum_page *page, unsign
 	if (page->copies[l].place == COPY_NOWHERE) {
 		copy_note(chunk, page, l, leg, NULL);
 	} else if (page->copies[l].place != leg_place(leg)) {
-		int place = copy_read(chunk, leg, p, chunk->layer->pool->table_places, &id);
+		int place = copy_read(chunk, leg, p, chunk->layer->pool->table_places, &id, NULL);
 
 		copy_note(chunk, page, l, leg, place < 0 ? NULL : &id);
 	}

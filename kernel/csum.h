@@ -56,7 +56,7 @@ bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last);
 void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr);
 struct qbd_chunk *qbd_chunk_get_rows(struct qbd_layer *layer, u32 number, u32 first, u32 nr);
 int qbd_csum_fresh(struct qbd_chunk *chunk);
-int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last);
+int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last, u64 *unread);
 int qbd_csum_load_made(struct qbd_chunk *chunk);
 int qbd_csum_replay(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 		    const __le32 *values);

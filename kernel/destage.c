@@ -19,373 +19,19 @@
  * others are taken if they are free. No one who has rows locked waits for a
  * destage.
  *
- * A row whose destage fails, for too few legs are left, stays in the journal and is
- * tried again with the next one. Its place is torn then: it gets a DESTAGE record
- * whatever it covers, so that replay never rewrites it from an older one.
+ * destage-batch.c has what is done with the rows of a batch.
  *
  * Model: tests/model/journal.pml.
  */
-#include <linux/blkdev.h>
 #include <linux/slab.h>
 
 #include "qbd.h"
+#include "destage.h"
 
 #define MAX_BATCH	256	/* rows */
 #define BATCH_PAGES	2048	/* of all legs of its rows */
 #define DESTAGE_TO	33	/* percent of the room */
 #define IDLE_DESTAGE	(3 * HZ)
-
-/*
- * One row of a batch. newest: LSN of its newest block; full: all its data is in the
- * journal, and it gets no DESTAGE record.
- */
-struct qbd_destage {
-	struct qbd_journal_row *jr;
-	struct qbd_rows *rows;
-	struct completion ended;
-	u64 newest;
-	u32 promised;
-	u32 live;
-	bool full;
-	bool locked;
-	bool reading;
-	int err;
-	__le32 values[QBD_MAX_LEGS];
-};
-
-enum taken {
-	TAKEN,
-	NOT_NOW,	/* somebody has it, or a flush is needed first */
-	GONE,
-	STUCK,
-};
-
-static u32 all_units(const struct qbd_layer *layer)
-{
-	return BIT(qbd_policy_legs(&layer->policy)) - 1;
-}
-
-static u32 all_data(const struct qbd_layer *layer)
-{
-	return BIT(layer->policy.k) - 1;
-}
-
-static bool lock_row(struct qbd_destage *d, bool wait)
-{
-	struct qbd_chunk *chunk = d->jr->chunk;
-	u32 row = d->jr->row;
-
-	d->locked = true;
-	if (wait) {
-		qbd_chunk_lock(chunk, &d->rows->lock, row, row);
-		return true;
-	}
-	spin_lock_irq(&chunk->lock);
-	d->locked = qbd_chunk_try_lock(chunk, &d->rows->lock, row, row);
-	spin_unlock_irq(&chunk->lock);
-	return d->locked;
-}
-
-static void unlock_row(struct qbd_destage *d)
-{
-	if (d->locked)
-		qbd_chunk_unlock(d->jr->chunk, &d->rows->lock);
-	d->locked = false;
-}
-
-static void row_ended(struct qbd_rows *rows)
-{
-	complete(rows->wait);
-}
-
-/* Of a torn row the parity says nothing: its other data is read. */
-static u32 wanted(const struct qbd_destage *d)
-{
-	const struct qbd_layer *layer = d->rows->chunk->layer;
-
-	return d->full ? 0 :
-	       d->jr->torn ? all_data(layer) & ~d->live : qbd_rows_wanted(d->rows, 0, d->live, 0);
-}
-
-/* Send the reads of a row; fill_row() waits for them. */
-static void begin_row(struct qbd_destage *d)
-{
-	struct qbd_rows *rows = d->rows;
-
-	qbd_rows_csums(rows);
-	rows->wait = &d->ended;
-	rows->done = row_ended;
-	d->reading = qbd_rows_begin_read(rows, 0, wanted(d));
-}
-
-/* The row as it will be: its blocks, the rest from its place, parity. */
-static int fill_row(struct qbd_destage *d)
-{
-	struct qbd_rows *rows = d->rows;
-	const struct qbd_layer *layer = rows->chunk->layer;
-	u32 parity = all_units(layer) & ~all_data(layer), l;
-	int fold = 0;
-
-	if (d->reading) {
-		wait_for_completion_io(&d->ended);
-		reinit_completion(&d->ended);
-		qbd_rows_end_read(rows, 0);
-	}
-	if (d->jr->torn)
-		fold = qbd_rows_read(rows, 0, 1, wanted(d));
-	else if (!d->full)
-		fold = qbd_rows_prepare(rows, 0, d->live, 0);
-	if (fold < 0)
-		return fold;
-	qbd_rows_repair(rows);
-	if (fold)
-		qbd_rows_fold(rows, 0, d->live);
-	qbd_journal_copy(rows, 0, d->live);
-	if (fold)
-		qbd_rows_fold(rows, 0, d->live);
-	else
-		qbd_rows_encode(rows, 0, 1);
-	for (l = layer->policy.k; l < rows->nr_legs; l++)
-		qbd_rows_sum(rows, l, 0);
-	rows->write[0] = d->live | parity;
-	for (l = 0; l < rows->nr_legs; l++)
-		d->values[l] = cpu_to_le32(*qbd_rows_csum(rows, l, 0));
-	return 0;
-}
-
-/* A row for the batch, which the caller has set aside as being destaged. */
-static enum taken take_row(struct qbd_destage *d, struct qbd_journal_row *jr, bool wait)
-{
-	struct qbd_chunk *chunk = jr->chunk;
-	struct qbd_layer *layer = chunk->layer;
-	u32 first = jr->row * layer->units, last = first + layer->units - 1, l;
-	struct qbd_pool *pool = layer->pool;
-	bool recorded;
-
-	memset(d, 0, sizeof(*d));
-	d->jr = jr;
-	init_completion(&d->ended);
-	qbd_csum_prepare_rows(chunk, jr->row, 1);
-	d->rows = qbd_rows_alloc(chunk, jr->row, 1, wait ? GFP_NOIO : GFP_NOWAIT);
-	if (!d->rows)
-		return NOT_NOW;
-	if (!lock_row(d, wait))
-		return NOT_NOW;
-	/* Who freed the chunk did not wait for the record. */
-	if (READ_ONCE(chunk->dead) && !jr->gone)
-		qbd_journal_drop(jr, ~0u);
-	if (jr->gone || !jr->live)
-		return GONE;
-	d->err = qbd_csum_load(chunk, first, last);
-	if (d->err)
-		return STUCK;
-	spin_lock_irq(&chunk->lock);
-	recorded = qbd_csum_recorded(chunk, first, last);
-	spin_unlock_irq(&chunk->lock);
-	if (!recorded) {
-		jr->unrecorded = true;
-		return NOT_NOW;
-	}
-	d->live = jr->live;
-	d->full = d->live == all_data(layer) && !jr->torn;
-	for (l = 0; d->live >> l; l++)
-		if (d->live & BIT(l))
-			d->newest = max(d->newest, jr->blocks[l].lsn);
-	d->err = qbd_chunk_settle(chunk);
-	if (d->err)
-		return STUCK;
-	spin_lock(&pool->journal.lock);
-	d->promised = jr->promised;
-	jr->promised = 0;
-	spin_unlock(&pool->journal.lock);
-	begin_row(d);
-	return TAKEN;
-}
-
-/* What the record of a row says; the type is the caller's. */
-static u64 append_record(struct qbd_destage *d, u8 type)
-{
-	const struct qbd_chunk *chunk = d->rows->chunk;
-	struct qbd_record r = {
-		.type = type, .layer = chunk->layer->number, .chunk = chunk->number,
-		.gen = chunk->map->gen, .newest = d->newest, .mask = d->rows->write[0],
-		.first_unit = d->rows->first * chunk->layer->units,
-		.nr_units = chunk->layer->units, .values = d->values,
-	};
-
-	return qbd_ring_append(chunk->layer->pool, &r);
-}
-
-/* Step 4: the new parity, and the record that it belongs to. */
-static u64 append_destage(struct qbd_destage *d)
-{
-	struct qbd_rows *rows = d->rows;
-	const struct qbd_chunk *chunk = rows->chunk;
-	const struct qbd_layer *layer = chunk->layer;
-	u64 lsn = 0;
-	u32 l;
-
-	for (l = layer->policy.k; l < rows->nr_legs && lsn != U64_MAX; l++) {
-		struct qbd_record r = {
-			.type = QBD_RECORD_JOURNAL, .layer = layer->number,
-			.chunk = chunk->number, .gen = chunk->map->gen,
-			.row = rows->first, .leg = l, .csum = *qbd_rows_csum(rows, l, 0),
-		};
-
-		lsn = qbd_ring_append_block(layer->pool, &r, qbd_rows_block(rows, l, 0),
-					    layer->block_size);
-	}
-	return lsn == U64_MAX ? lsn : append_record(d, QBD_RECORD_DESTAGE);
-}
-
-/* Step 5, of all rows that can be; waits for all. */
-static void write_rows(struct qbd_pool *pool, struct qbd_destage *d, unsigned int nr)
-{
-	struct blk_plug plug;
-	unsigned int i;
-	u64 failed = 0;
-
-	blk_start_plug(&plug);
-	for (i = 0; i < nr; i++) {
-		struct qbd_rows *rows = d[i].rows;
-
-		if (d[i].err)
-			continue;
-		rows->wait = &d[i].ended;
-		rows->done = row_ended;
-		rows->want[0] = rows->write[0];
-		qbd_rows_submit(rows, REQ_OP_WRITE, rows->want,
-				qbd_chunk_writable(rows->chunk), GFP_NOIO);
-	}
-	blk_finish_plug(&plug);
-	for (i = 0; i < nr; i++) {
-		if (d[i].err)
-			continue;
-		wait_for_completion_io(&d[i].ended);
-		failed |= atomic64_read(&d[i].rows->failed);
-	}
-	for (i = 0; i < nr && failed; i++)
-		if (!d[i].err && atomic64_read(&d[i].rows->failed))
-			d[i].err = qbd_member_settle(pool, atomic64_read(&d[i].rows->failed));
-}
-
-/* Rows that were set aside for values that had no record can be tried again. */
-static void recorded_now(struct qbd_pool *pool)
-{
-	struct qbd_journal_row *jr;
-
-	spin_lock(&pool->journal.lock);
-	list_for_each_entry(jr, &pool->journal.rows, list)
-		jr->unrecorded = false;
-	spin_unlock(&pool->journal.lock);
-}
-
-/*
- * Step 6: all backends, and who failed is out, with its stamps; if it is kept, what
- * was written since @times was noted may be gone. Where rows wait for records of their
- * place it is a flush with records, which costs no more.
- */
-static int flush_backends(struct qbd_pool *pool, u32 times, bool *unrecorded)
-{
-	u64 failed;
-	int err;
-
-	if (*unrecorded) {
-		*unrecorded = false;
-		err = qbd_flush(pool);
-		recorded_now(pool);
-		return err ?: qbd_kept_since(pool, times);
-	}
-	failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
-	err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
-	return err ?: qbd_kept_since(pool, times);
-}
-
-static void say_stuck(const struct qbd_pool *pool, const struct qbd_destage *d)
-{
-	const struct qbd_chunk *chunk = d->jr->chunk;
-
-	DMERR_LIMIT("%s: volume %u chunk %u row %u cannot be destaged now (%d): it stays in the journal",
-		    pool->members.pool_name, chunk->layer->volume, chunk->number, d->jr->row,
-		    d->err);
-}
-
-/* The row is in its place, or not: it is as if it had not been begun. */
-static void end_row(struct qbd_pool *pool, struct qbd_destage *d)
-{
-	struct qbd_journal_row *jr = d->jr;
-	u32 done = 0, promised = d->promised, l;
-
-	if (!d->locked)
-		lock_row(d, true);
-	for (l = 0; !d->err && d->live >> l; l++)
-		if ((d->live & BIT(l)) && jr->blocks[l].lsn <= d->newest)
-			done |= BIT(l);
-	if (done && !jr->gone)
-		qbd_journal_drop(jr, done);
-	spin_lock(&pool->journal.lock);
-	/* Nobody else may begin with one that put_row() frees. */
-	jr->destaging = jr->gone || !jr->live;
-	if (d->err) {
-		jr->stuck = true;
-		jr->torn = true;
-		if (!jr->promised)
-			swap(jr->promised, promised);
-	} else {
-		jr->torn = false;
-		jr->pos = jr->later_pos;
-		jr->seq = ++pool->journal.seq;
-		list_move_tail(&jr->list, &pool->journal.rows);
-	}
-	jr->later_pos = U64_MAX;
-	spin_unlock(&pool->journal.lock);
-	if (d->err)
-		say_stuck(pool, d);
-	else
-		atomic64_inc(&pool->journal.destaged);
-	qbd_ring_unpromise(pool, promised);
-}
-
-/* Who was taken, or only set aside, is let go of. */
-static void put_row(struct qbd_pool *pool, struct qbd_destage *d)
-{
-	struct qbd_journal_row *jr = d->jr;
-	struct qbd_rows *rows = d->rows;
-	struct qbd_chunk *chunk = jr->chunk;
-
-	/* The row may go with what it has of the chunk. */
-	atomic_inc(&chunk->refs);
-	if (jr->gone || !jr->live) {
-		WARN_ON_ONCE(!d->locked);
-		qbd_journal_free(jr);
-	}
-	if (d->locked)
-		qbd_chunk_unlock(chunk, &rows->lock);
-	if (rows)
-		qbd_rows_free(rows);
-	qbd_chunk_put(chunk);
-}
-
-static void set_aside_no_more(struct qbd_destager *dr, struct qbd_destage *d, bool stuck)
-{
-	struct qbd_journal *j = &dr->pool->journal;
-	struct qbd_journal_row *jr = d->jr;
-
-	if (d->locked)
-		qbd_chunk_unlock(jr->chunk, &d->rows->lock);
-	if (d->rows)
-		qbd_rows_free(d->rows);
-	/* From here on another may take the row, and free it. */
-	spin_lock(&j->lock);
-	jr->destaging = false;
-	jr->skip = dr->number;
-	jr->stuck |= stuck;
-	jr->later_pos = U64_MAX;
-	if (!jr->promised)
-		swap(jr->promised, d->promised);
-	spin_unlock(&j->lock);
-	qbd_ring_unpromise(dr->pool, d->promised);
-}
 
 /* Does the journal need room? */
 static bool pressed(struct qbd_pool *pool)
@@ -434,101 +80,27 @@ static unsigned int take_batch(struct qbd_destager *dr, bool *any, bool *unrecor
 	blk_start_plug(&plug);
 	while (nr < pool->journal.max_batch && pages < BATCH_PAGES && (jr = next_row(dr, all))) {
 		struct qbd_destage *d = &dr->rows[nr];
-		enum taken taken = take_row(d, jr, !nr);
+		enum qbd_taken taken = qbd_destage_take(d, jr, !nr);
 		bool no_memory = !d->rows;
 
 		*any = true;
-		if (taken == TAKEN) {
+		if (taken == QBD_TAKEN) {
 			pages += d->rows->nr_pages;
 			nr++;
 			continue;
 		}
 		*unrecorded |= jr->unrecorded;
-		if (taken == STUCK)
-			say_stuck(pool, d);
-		if (taken == GONE)
-			put_row(pool, d);
+		if (taken == QBD_STUCK)
+			qbd_destage_say_stuck(pool, d);
+		if (taken == QBD_GONE)
+			qbd_destage_put(pool, d);
 		else
-			set_aside_no_more(dr, d, taken == STUCK);
+			qbd_destage_let_go(dr, d, taken == QBD_STUCK);
 		if (no_memory)
 			break;
 	}
 	blk_finish_plug(&plug);
 	return nr;
-}
-
-/* Wait for the reads, and compute; who cannot be had is let go of. */
-static unsigned int fill_batch(struct qbd_destager *dr, unsigned int nr)
-{
-	unsigned int i, filled = 0;
-
-	for (i = 0; i < nr; i++) {
-		struct qbd_destage *d = &dr->rows[i];
-
-		d->err = fill_row(d);
-		if (d->err) {
-			say_stuck(dr->pool, d);
-			set_aside_no_more(dr, d, true);
-			continue;
-		}
-		if (filled != i) {
-			/* It holds no list: nobody waits for it now. */
-			dr->rows[filled] = *d;
-			init_completion(&dr->rows[filled].ended);
-		}
-		filled++;
-	}
-	return filled;
-}
-
-/* Steps 4 to 7 for a batch. */
-static void destage_batch(struct qbd_destager *dr, unsigned int nr, bool *unrecorded)
-{
-	struct qbd_pool *pool = dr->pool;
-	struct qbd_destage *d = dr->rows;
-	u32 times = READ_ONCE(pool->kept_times);
-	u64 lsn = 0;
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < nr; i++)
-		if (!d[i].full)
-			lsn = max(lsn, append_destage(&d[i]));
-	err = qbd_ring_wait(pool, lsn);
-	for (i = 0; i < nr; i++)
-		d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
-	write_rows(pool, d, nr);
-	for (i = 0; i < nr; i++) {
-		if (!d[i].err)
-			d[i].err = qbd_chunk_settle(d[i].rows->chunk);
-		/* The values of the others change with their last record. */
-		if (!d[i].full)
-			unlock_row(&d[i]);
-	}
-	err = flush_backends(pool, times, unrecorded);
-	lsn = 0;
-	for (i = 0; i < nr; i++) {
-		if (!d[i].err)
-			d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
-		if (!d[i].err)
-			lsn = max(lsn, append_record(&d[i], QBD_RECORD_DESTAGED));
-	}
-	err = qbd_ring_wait(pool, lsn);
-	/* First those that are still locked: the others are waited for. */
-	for (i = 0; i < nr; i++) {
-		d[i].err = d[i].err ?: err;
-		if (!d[i].locked)
-			continue;
-		end_row(pool, &d[i]);
-		put_row(pool, &d[i]);
-		d[i].rows = NULL;
-	}
-	for (i = 0; i < nr; i++) {
-		if (!d[i].rows)
-			continue;
-		end_row(pool, &d[i]);
-		put_row(pool, &d[i]);
-	}
 }
 
 /* Some room is free again: say so, where it is needed soon. */
@@ -551,6 +123,8 @@ static void set_stuck(struct qbd_journal *j, bool stuck)
 	lockdep_assert_held(&j->lock);
 	list_for_each_entry(jr, &j->rows, list)
 		jr->stuck = stuck;
+	if (!stuck)
+		j->unread = 0;
 }
 
 /* What was stuck is tried now and then: those who wait for room ask all the time. */
@@ -579,7 +153,10 @@ static void destage_work(struct work_struct *work)
 	bool any = true, unrecorded = false;
 
 	unstick(pool);
-	while (any && READ_ONCE(pool->mode) == QBD_RW && !READ_ONCE(pool->flush_error)) {
+	if (dr->nr_begun && !READ_ONCE(pool->kept))
+		qbd_destage_resume(dr);
+	while (any && !dr->nr_begun && READ_ONCE(pool->mode) == QBD_RW &&
+	       !READ_ONCE(pool->flush_error)) {
 		unsigned int nr;
 
 		/* Each chunk that is destaged is named: its stamps have to fit. */
@@ -587,14 +164,14 @@ static void destage_work(struct work_struct *work)
 		    pool->ring.max_named)
 			qbd_checkpoint(pool);
 		nr = take_batch(dr, &any, &unrecorded);
-		nr = fill_batch(dr, nr);
+		nr = qbd_destage_fill(dr, nr);
 		if (nr) {
-			destage_batch(dr, nr, &unrecorded);
+			qbd_destage_write(dr, nr, &unrecorded);
 			move_tail(pool);
 			/* Not in vain: who waits for room would begin the next one at once. */
 			wake_up_all(&pool->ring.wait);
 		} else if (unrecorded) {
-			any |= !flush_backends(pool, READ_ONCE(pool->kept_times), &unrecorded);
+			any |= !qbd_destage_flush(pool, READ_ONCE(pool->kept_times), &unrecorded);
 		}
 		wake_up_all(&j->wait);
 		cond_resched();
@@ -621,6 +198,26 @@ void qbd_destage_again(struct qbd_pool *pool)
 	set_stuck(j, false);
 	spin_unlock(&j->lock);
 	qbd_destage_soon(pool);
+}
+
+/**
+ * qbd_destage_complete - complete the destages that failed after they were recorded
+ * @pool: the pool; the ring can be written, and stamps are made
+ *
+ * As far as that can be. Sleeps.
+ */
+void qbd_destage_complete(struct qbd_pool *pool)
+{
+	struct qbd_journal *j = &pool->journal;
+	unsigned int i;
+
+	if (!atomic_read(&j->nr_begun) || READ_ONCE(j->ended))
+		return;
+	for (i = 0; i < QBD_DESTAGERS; i++)
+		queue_work(pool->journal_wq, &j->destagers[i].work);
+	/* Each may wait for memory that the other has kept. */
+	for (i = 0; i < QBD_DESTAGERS; i++)
+		flush_work(&j->destagers[i].work);
 }
 
 /**
@@ -703,26 +300,40 @@ static bool destaged(struct qbd_journal *j, u64 last, bool *stuck)
 /**
  * qbd_destage_all - wait until all that is live now is in its place
  * @pool: the pool
+ * @unread: or NULL; if some of it cannot be, the backends that failed reads for it are
+ *	added to it
  *
- * Sleeps. Context: no row is locked.
+ * What was stuck is tried again, and once more: the first answer may be that of a try
+ * that began before this did, and failed for what is over. Sleeps. Context: no row is
+ * locked.
  *
  * Return: 0; -EIO when some of it cannot be, or the pool failed.
  */
-int qbd_destage_all(struct qbd_pool *pool)
+int qbd_destage_all(struct qbd_pool *pool, u64 *unread)
 {
 	struct qbd_journal *j = &pool->journal;
-	bool stuck = false;
+	bool stuck = true;
+	unsigned int i;
 	u64 last;
 
 	spin_lock(&j->lock);
 	last = j->seq;
 	spin_unlock(&j->lock);
-	while (!destaged(j, last, &stuck)) {
-		if (!qbd_destage_begin(pool))
-			return READ_ONCE(j->nr_rows) ? -EIO : 0;
-		wait_event_timeout(j->wait, destaged(j, last, &stuck) ||
-				   READ_ONCE(pool->mode) != QBD_RW, HZ);
+	for (i = 0; i < 2 && stuck; i++) {
+		spin_lock(&j->lock);
+		set_stuck(j, false);
+		spin_unlock(&j->lock);
+		while (!destaged(j, last, &stuck)) {
+			if (!qbd_destage_begin(pool))
+				return READ_ONCE(j->nr_rows) ? -EIO : 0;
+			wait_event_timeout(j->wait, destaged(j, last, &stuck) ||
+					   READ_ONCE(pool->mode) != QBD_RW, HZ);
+		}
 	}
+	spin_lock(&j->lock);
+	if (stuck && unread)
+		*unread |= j->unread;
+	spin_unlock(&j->lock);
 	return stuck ? -EIO : 0;
 }
 
@@ -767,6 +378,7 @@ void qbd_destage_exit(struct qbd_pool *pool)
 	for (i = 0; i < QBD_DESTAGERS; i++) {
 		if (j->destagers[i].rows)
 			cancel_work_sync(&j->destagers[i].work);
+		qbd_destage_forget(&j->destagers[i]);
 		kvfree(j->destagers[i].rows);
 		j->destagers[i].rows = NULL;
 	}

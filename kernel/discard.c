@@ -33,7 +33,7 @@ static int free_if_empty(struct qbd_chunk *chunk)
 	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
 	if (!chunk->dead && chunk->map &&
 	    RB_EMPTY_ROOT(&chunk->journal) &&
-	    !qbd_csum_load(chunk, 0, layer->rows * layer->units - 1) &&
+	    !qbd_csum_load(chunk, 0, layer->rows * layer->units - 1, NULL) &&
 	    qbd_csum_all_holes(chunk))
 		err = qbd_chunk_free(chunk);
 	qbd_chunk_unlock(chunk, &lock);
@@ -53,8 +53,8 @@ static int discard_chunk(struct qbd_chunk *chunk)
 	return err;
 }
 
-/* Whole rows, of one range at a time. */
-static int discard_rows(struct qbd_chunk *chunk, u32 first, u32 last)
+/* Whole rows, of one range at a time. @unread, here and below: as of struct qbd_io. */
+static int discard_rows(struct qbd_chunk *chunk, u32 first, u32 last, u64 *unread)
 {
 	struct qbd_layer *layer = chunk->layer;
 	u32 from = first * layer->units, to = (last + 1) * layer->units - 1, unit;
@@ -76,7 +76,7 @@ again:
 		if (destage_err)
 			return destage_err;
 		/* That of other rows may fail. */
-		destage_err = qbd_destage_all(layer->pool);
+		destage_err = qbd_destage_all(layer->pool, unread);
 		goto again;
 	}
 	/* Made by nobody meanwhile, or freed: zeros already. */
@@ -85,7 +85,7 @@ again:
 	err = qbd_chunk_prepare(chunk, first, last, true);
 	if (err)
 		goto unlock;
-	err = qbd_csum_load(chunk, from, to);
+	err = qbd_csum_load(chunk, from, to, unread);
 	if (!err) {
 		qbd_csum_reserve(chunk, from, to);
 		spin_lock_irq(&chunk->lock);
@@ -104,7 +104,8 @@ unlock:
 }
 
 /* Bytes @start to @end of a chunk. */
-static int discard_part(struct qbd_layer *layer, struct qbd_chunk *chunk, u64 start, u64 end)
+static int discard_part(struct qbd_layer *layer, struct qbd_chunk *chunk, u64 start, u64 end,
+			u64 *unread)
 {
 	sector_t sector = ((u64)chunk->number * layer->chunk_bytes) >> SECTOR_SHIFT;
 	u32 row_bytes = layer->policy.k * layer->block_size;
@@ -112,24 +113,25 @@ static int discard_part(struct qbd_layer *layer, struct qbd_chunk *chunk, u64 st
 	int err = 0;
 
 	if (row >= end_row)
-		return qbd_write_zeros(layer, sector + (start >> SECTOR_SHIFT), end - start);
+		return qbd_write_zeros(layer, sector + (start >> SECTOR_SHIFT), end - start,
+				       unread);
 	if (start < (u64)row * row_bytes)
 		err = qbd_write_zeros(layer, sector + (start >> SECTOR_SHIFT),
-				      (u64)row * row_bytes - start);
+				      (u64)row * row_bytes - start, unread);
 	if (!err && end > (u64)end_row * row_bytes)
 		err = qbd_write_zeros(layer, sector +
 				      (((u64)end_row * row_bytes) >> SECTOR_SHIFT),
-				      end - (u64)end_row * row_bytes);
+				      end - (u64)end_row * row_bytes, unread);
 	while (!err && row < end_row) {
 		u32 last = min(row | (layer->range_rows - 1), end_row - 1);
 
-		err = discard_rows(chunk, row, last);
+		err = discard_rows(chunk, row, last, unread);
 		row = last + 1;
 	}
 	return err ?: free_if_empty(chunk);
 }
 
-static int discard(struct qbd_layer *layer, u64 at, u64 bytes)
+static int discard(struct qbd_layer *layer, u64 at, u64 bytes, u64 *unread)
 {
 	u64 size = layer->sectors << SECTOR_SHIFT;
 	int err = 0;
@@ -151,7 +153,7 @@ static int discard(struct qbd_layer *layer, u64 at, u64 bytes)
 		else if (!start && (end == layer->chunk_bytes || at == size))
 			err = discard_chunk(chunk);
 		else
-			err = discard_part(layer, chunk, start, end);
+			err = discard_part(layer, chunk, start, end, unread);
 		qbd_chunk_put(chunk);
 	}
 	return err;
@@ -162,7 +164,8 @@ static void discard_work(struct work_struct *work)
 	struct qbd_io *io = container_of(work, struct qbd_io, work);
 	struct qbd_layer *layer = io->volume->top;
 	struct bio *bio = qbd_io_bio(io);
-	int err = discard(layer, io->iter.bi_sector << SECTOR_SHIFT, io->iter.bi_size);
+	int err = discard(layer, io->iter.bi_sector << SECTOR_SHIFT, io->iter.bi_size,
+			  &io->unread);
 
 	if (!err && (bio->bi_opf & REQ_FUA))
 		err = qbd_flush(layer->pool);

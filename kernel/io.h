@@ -31,8 +31,9 @@ struct qbd_target {
 };
 
 /*
- * A user's bio: dm's per-bio data. times: pool->kept_times when it began; unread:
- * backends that failed reads for it; doubted: those that were asked for that.
+ * A user's bio: dm's per-bio data. times, recovered: the pool's when it began; unread:
+ * backends that failed reads for it; doubted: those that were asked for that, since
+ * any was kept.
  */
 struct qbd_io {
 	struct qbd_target *target;
@@ -40,6 +41,7 @@ struct qbd_io {
 	u64 unread;
 	u64 doubted;
 	u32 times;
+	u32 recovered;
 	struct bvec_iter iter;	/* as it came: completion advances the bio's own */
 	u64 start_ns;		/* 0: not timed */
 	struct work_struct work;
@@ -64,7 +66,7 @@ void qbd_parked_leave(struct qbd_target *t, enum qbd_leaving leaving);
 /* read.c, write.c, discard.c */
 int qbd_read_map(struct qbd_io *io);
 int qbd_write_map(struct qbd_io *io);
-int qbd_write_zeros(struct qbd_layer *layer, sector_t sector, u64 bytes);
+int qbd_write_zeros(struct qbd_layer *layer, sector_t sector, u64 bytes, u64 *unread);
 int qbd_discard_map(struct qbd_io *io);
 
 /* pace.c */

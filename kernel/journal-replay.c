@@ -279,7 +279,7 @@ static int rewrite_row(struct qbd_journal_row *jr)
 	struct qbd_chunk *chunk = jr->chunk;
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_pool *pool = layer->pool;
-	u32 first = jr->row * layer->units;
+	u32 first = jr->row * layer->units, l;
 	struct qbd_rows *rows;
 	int err;
 
@@ -291,7 +291,7 @@ static int rewrite_row(struct qbd_journal_row *jr)
 		      pool->members.pool_name, layer->volume, chunk->number, jr->row);
 		return -EUCLEAN;
 	}
-	err = qbd_csum_load(chunk, first, first + layer->units - 1);
+	err = qbd_csum_load(chunk, first, first + layer->units - 1, NULL);
 	if (err)
 		return err;
 	rows = qbd_rows_alloc(chunk, jr->row, 1, GFP_NOIO);
@@ -305,6 +305,13 @@ static int rewrite_row(struct qbd_journal_row *jr)
 			err = -EIO;
 		else
 			in_place(jr, jr->replay->newest);
+		/* Whatever came after the record: this is what is there now. */
+		spin_lock_irq(&chunk->lock);
+		for (l = 0; !err && l < layer->units; l++)
+			if (jr->replay->pending & BIT(l))
+				qbd_csum_record(chunk, first + l,
+						le32_to_cpu(jr->replay->values[l]));
+		spin_unlock_irq(&chunk->lock);
 	}
 	qbd_rows_free(rows);
 	return err;

@@ -24,12 +24,14 @@
  *	3. acknowledged, row unlocked
  *	   Destage (destage.c), of a row whose place has only recorded values and
  *	   whose last destage is done. Row locked:
- *	4. part of a row: the new parity, then a DESTAGE record with the values of all
- *	   units, durable. From here on these are the values of the place
+ *	4. the records of its blocks are durable (who wrote them may have been told that
+ *	   the ring failed; they are live all the same); part of a row: the new parity,
+ *	   then a DESTAGE record with the values of all units, durable. From here on
+ *	   these are the values of the place
  *			before that record: as after 2. After it: activation writes
  *			these blocks and the parity to their place, all of them from
  *			the ring, before it reconciles anything
- *	   whole row: nothing
+ *	   whole row: nothing more
  *	5. data and parity to their place. A part of a row is unlocked
  *			as after 4: a torn row is written again; a whole row has
  *			all its blocks live, and needs nothing of its place

@@ -46,7 +46,8 @@ struct qbd_journal_block {
  * @destaging: the destage has it, and frees it
  * @unrecorded: its place has values that a flush has to record first
  * @stuck: cannot be destaged now
- * @torn: a destage failed in the middle
+ * @torn: a destage of all of it failed in the middle
+ * @begun: blocks of a destage that was recorded and failed, to be written again
  * @gone: out of the tree; its chunk was freed
  * @pages: k * block_pages, those of live blocks
  */
@@ -68,6 +69,7 @@ struct qbd_journal_row {
 	u64 pos;
 	u64 later_pos;
 	struct qbd_journal_replay *replay;
+	struct qbd_rows *begun;
 	struct qbd_journal_block blocks[QBD_MAX_K];
 	struct page *pages[];
 };
@@ -77,12 +79,14 @@ struct qbd_journal_row {
 /**
  * struct qbd_destager - one of those who write rows to their place; destage.c
  * @rows: its batch
+ * @nr_begun: rows at the start of it whose destage is to be completed
  * @number: of its batch
  */
 struct qbd_destager {
 	struct qbd_pool *pool;
 	struct work_struct work;
 	struct qbd_destage *rows;
+	u32 nr_begun;
 	u32 number;
 };
 
@@ -93,6 +97,7 @@ struct qbd_destager {
  * @idle_goal: the last one when the timer ended last
  * @batch: number of the last batch
  * @max_batch: rows of a batch
+ * @unread: backends that failed reads for rows that are stuck
  * @room_mutex: who waits for room waits in order of arrival
  */
 struct qbd_journal {
@@ -107,6 +112,7 @@ struct qbd_journal {
 	u32 batch;
 	u32 max_batch;
 	bool ended;
+	u64 unread;
 	unsigned long retry;	/* of what is stuck: not before */
 	struct mutex room_mutex;
 	struct mutex space_mutex;	/* one waits for pages at a time */
@@ -115,6 +121,7 @@ struct qbd_journal {
 	wait_queue_head_t wait;
 	struct delayed_work idle_work;
 	struct qbd_destager destagers[QBD_DESTAGERS];
+	atomic_t nr_begun;		/* rows that have @begun */
 	atomic64_t destaged;		/* rows, ever */
 };
 
@@ -156,9 +163,13 @@ int qbd_destage_init(struct qbd_pool *pool);
 void qbd_destage_exit(struct qbd_pool *pool);
 bool qbd_destage_soon(struct qbd_pool *pool);
 void qbd_destage_again(struct qbd_pool *pool);
+void qbd_destage_complete(struct qbd_pool *pool);
 void qbd_destage_idle(struct qbd_pool *pool);
 bool qbd_destage_begin(struct qbd_pool *pool);
-int qbd_destage_all(struct qbd_pool *pool);
+int qbd_destage_all(struct qbd_pool *pool, u64 *unread);
+
+/* destage-batch.c */
+int qbd_destage_settle(const struct qbd_rows *rows);
 
 /* journal-replay.c */
 int qbd_journal_replay(struct qbd_chunk *chunk, u64 lsn, const struct qbd_record *r);

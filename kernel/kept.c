@@ -26,6 +26,8 @@
  *	3. the ring's batch that could not be written is sent again
  *			the same blocks
  *	4. stamps that are owed
+ *	   destages that are recorded and failed: their blocks are written again
+ *			torn rows, which activation writes again from the ring
  *	5. rows that are not recorded, and those of writes that failed (torn ranges),
  *	   with their locks: all legs are read, and settled as after a crash
  *	   (reconcile.c) with the values in memory; what is on backends that were
@@ -162,6 +164,7 @@ void qbd_kept_settle(struct qbd_rows *rows)
 	u32 range_rows = chunk->layer->range_rows, i;
 	bool torn = false;
 
+	qbd_destage_settle(rows);
 	if (likely(!READ_ONCE(chunk->layer->pool->torn)))
 		return;
 	spin_lock_irq(&chunk->lock);
@@ -353,6 +356,7 @@ static bool recover(struct qbd_pool *pool)
 		return false;
 	queue_work(pool->stamp_wq, &pool->stamp_work);
 	flush_work(&pool->stamp_work);
+	qbd_destage_complete(pool);
 	if ((READ_ONCE(pool->flush_error) || READ_ONCE(pool->torn)) && !rewrite(pool))
 		return false;
 	return !kept_any(pool) && !READ_ONCE(pool->failing);
@@ -371,6 +375,10 @@ static void kept_work(struct work_struct *work)
 	}
 	WRITE_ONCE(pool->kept_running, true);
 	done = recover(pool);
+	/* For those who failed before, and look only now: parked.c. */
+	if (done)
+		WRITE_ONCE(pool->recovered, pool->recovered + 1);
+	smp_wmb();	/* is_loss() looks in the other order */
 	WRITE_ONCE(pool->kept_running, false);
 	smp_mb();	/* who found it running relies on what follows */
 	if (!done || kept_any(pool) || READ_ONCE(pool->flush_error) ||

@@ -476,7 +476,7 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 		return err ? refuse(pool, argv[0], why, err) : 0;
 	}
 	if (!strcasecmp(argv[0], "checkpoint") && argc == 1)
-		return qbd_destage_all(pool) ?: qbd_checkpoint(pool);
+		return qbd_destage_all(pool, NULL) ?: qbd_checkpoint(pool);
 	if (!strcasecmp(argv[0], "resync"))
 		return resync(pool, argc, argv);
 	if (!strcasecmp(argv[0], "scrub"))

@@ -64,7 +64,11 @@ int qbd_io_start(struct qbd_io *io)
 	struct qbd_pool *pool = io->volume->top->pool;
 	struct bio *bio = qbd_io_bio(io);
 
+	/* Doubts are over with an outage: it is another one that they would be of. */
+	if (io->times != READ_ONCE(pool->kept_times))
+		io->doubted = 0;
 	io->times = READ_ONCE(pool->kept_times);
+	io->recovered = READ_ONCE(pool->recovered);
 	io->unread = 0;
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:
@@ -89,7 +93,14 @@ static bool is_loss(struct qbd_io *io)
 	struct qbd_pool *pool = io->volume->top->pool;
 	u64 unread = io->unread & READ_ONCE(pool->in) & ~io->doubted;
 
-	if (qbd_kept_trouble(pool) || READ_ONCE(pool->kept_times) != io->times)
+	if (qbd_kept_trouble(pool))
+		return true;
+	/* Or what it failed for is over; that is so before it is counted (kept.c). */
+	smp_rmb();
+	if (READ_ONCE(pool->kept_running))
+		return true;
+	smp_rmb();	/* it is counted before that ends */
+	if (READ_ONCE(pool->kept_times) != io->times || READ_ONCE(pool->recovered) != io->recovered)
 		return true;
 	if (unread) {
 		/* Once for each backend: one that answers then has a bad block. */

@@ -302,7 +302,7 @@ void qbd_pool_quiesce(struct qbd_pool *pool)
 	spin_lock_irq(&pool->hedge_wait.lock);
 	spin_unlock_irq(&pool->hedge_wait.lock);
 	if (pool->active)
-		qbd_destage_all(pool);
+		qbd_destage_all(pool, NULL);
 	/* A checkpoint renews what was busy when it began: the second finds nothing. */
 	for (i = 0; pool->active && i < 4; i++) {
 		if (READ_ONCE(pool->mode) != QBD_RW || qbd_checkpoint(pool))

@@ -117,6 +117,7 @@ struct qbd_pool {
 	u32 kept_times;			/* how often any was kept */
 	u32 torn;			/* some range is; kept.c */
 	bool kept_running;
+	u32 recovered;			/* how often it was found that all goes on */
 	u32 kept_rounds;		/* in which rows could not be settled */
 	unsigned long kept_changed;
 	unsigned long kept_delay;

@@ -631,7 +631,7 @@ static int read_rows(struct qbd_chunk *chunk, struct qbd_io *io, u64 in_chunk,
 	}
 	qbd_chunk_lock(chunk, &rows->lock, first, last);
 	err = chunk->dead ? -EAGAIN :
-	      qbd_csum_load(chunk, first * units, (last + 1) * units - 1);
+	      qbd_csum_load(chunk, first * units, (last + 1) * units - 1, &rows->unread);
 	if (!err)
 		qbd_kept_settle(rows);
 again:

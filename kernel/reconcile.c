@@ -262,7 +262,10 @@ int qbd_reconcile_rows(struct qbd_rows *rows, bool replay)
 	u64 failed;
 	int err;
 
-	err = qbd_csum_load(chunk, from, to);
+	err = qbd_csum_load(chunk, from, to, NULL);
+	/* What a destage left that has its record is completed, not settled. */
+	if (!err && !replay)
+		err = qbd_destage_settle(rows);
 	if (err)
 		return err;
 	memset(rows->have, 0, nr * sizeof(u32));

@@ -135,7 +135,8 @@ static int fill_rows(struct qbd_chunk *chunk, u32 fill, u32 first, u32 nr, u64 *
 	rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
 	qbd_chunk_lock(chunk, &rows->lock, first, first + nr - 1);
 	err = chunk->dead ? -EAGAIN :
-	      qbd_csum_load(chunk, first * layer->units, (first + nr) * layer->units - 1);
+	      qbd_csum_load(chunk, first * layer->units, (first + nr) * layer->units - 1, NULL) ?:
+	      qbd_destage_settle(rows);
 	if (!err) {
 		qbd_rows_csums(rows);
 		rows->avoid = qbd_latency_slow(chunk);
@@ -189,7 +190,7 @@ static int finish(struct qbd_chunk *chunk, u32 fill, u32 times)
 	for (i = 0; i < chunk->map->nr_legs; i++)
 		if (fill & BIT(i))
 			which |= BIT_ULL(qbd_leg_backend(chunk->map->legs[i]));
-	err = qbd_csum_load(chunk, 0, layer->rows * layer->units - 1);
+	err = qbd_csum_load(chunk, 0, layer->rows * layer->units - 1, NULL);
 	if (err)
 		goto out;
 	/*
@@ -398,7 +399,7 @@ void qbd_resync_work(struct work_struct *work)
 
 	qbd_named_each(pool, qbd_reconcile_late, NULL);
 	/* After a crash a row that is all in the journal may be torn in its place. */
-	qbd_destage_all(pool);
+	qbd_destage_all(pool, NULL);
 	WRITE_ONCE(pool->resync.running, true);
 	if (!pool->resync.again) {
 		atomic64_set(&pool->resync.done, 0);

@@ -392,8 +392,11 @@ void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row)
 	struct qbd_backend *b = qbd_backend_in(pool, qbd_leg_backend(chunk->map->legs[leg]));
 
 	rows->bad[row] |= BIT(leg);
-	/* Nobody knows what is there, and nothing can be mended now. */
-	if (b && qbd_backend_orphans(b))
+	/*
+	 * Nobody knows what is there, and nothing can be mended now: as long as requests
+	 * to it may be under way, or what writes left that failed is not settled.
+	 */
+	if ((b && qbd_backend_orphans(b)) || qbd_kept_trouble(pool))
 		goto out;
 	rows->any_bad = true;
 	/* A read that failed is counted as such, where it ended. */

@@ -20,6 +20,7 @@ struct qbd_io;
 struct qbd_waiter {
 	struct completion done;
 	blk_status_t status;
+	u64 unread;
 };
 
 /**

@@ -44,7 +44,8 @@ static int scrub_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
 	rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
 	qbd_chunk_lock(chunk, &rows->lock, first, first + nr - 1);
 	err = chunk->dead ? -EAGAIN :
-	      qbd_csum_load(chunk, first * layer->units, (first + nr) * layer->units - 1);
+	      qbd_csum_load(chunk, first * layer->units, (first + nr) * layer->units - 1, NULL) ?:
+	      qbd_destage_settle(rows);
 	if (!err) {
 		qbd_rows_csums(rows);
 		current_legs = qbd_chunk_current(chunk);
@@ -121,7 +122,7 @@ void qbd_scrub_work(struct work_struct *work)
 	u64 failed;
 
 	/* After a crash a row that is all in the journal may be torn in its place. */
-	qbd_destage_all(pool);
+	qbd_destage_all(pool, NULL);
 	WRITE_ONCE(pool->scrub.running, true);
 	atomic64_set(&pool->scrub.done, 0);
 	atomic64_set(&pool->scrub.bad, 0);

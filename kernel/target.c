@@ -303,7 +303,7 @@ static void pool_postsuspend(struct dm_target *ti)
 	struct qbd_pool *pool = ti->private;
 
 	if (pool->active && READ_ONCE(pool->mode) == QBD_RW) {
-		qbd_destage_all(pool);
+		qbd_destage_all(pool, NULL);
 		qbd_checkpoint(pool);
 	}
 }
@@ -612,6 +612,7 @@ static int volume_io(struct volume_target *t, struct bio *bio)
 		return DM_MAPIO_KILL;
 	io->target = &t->parks;
 	io->volume = t->volume;
+	io->times = 0;
 	io->doubted = 0;
 	io->iter = bio->bi_iter;
 	io->iter.bi_sector = dm_target_offset(t->ti, bio->bi_iter.bi_sector);

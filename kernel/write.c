@@ -442,6 +442,8 @@ static void write_abandon(struct qbd_rows *rows)
 
 	if (rows->io)
 		rows->io->unread |= rows->unread;
+	if (rows->waiter)
+		rows->waiter->unread |= rows->unread;
 	qbd_chunk_unlock(chunk, &rows->lock);
 	qbd_rows_free(rows);
 	qbd_chunk_put(chunk);
@@ -458,7 +460,7 @@ static int write_start(struct qbd_rows *rows, struct bio *bio, struct bvec_iter 
 	err = qbd_chunk_prepare(chunk, p->first_row, p->last_row, rows->ranged);
 	if (err)
 		return err;
-	err = qbd_csum_load(chunk, first, last);
+	err = qbd_csum_load(chunk, first, last, &rows->unread);
 	if (err)
 		goto end_ranges;
 	if (rows->ranged)
@@ -561,6 +563,7 @@ static int write_rows(struct qbd_layer *layer, struct qbd_io *io, struct qbd_wai
 		div_u64_rem(iter.bi_sector << SECTOR_SHIFT, row_bytes, &in_row);
 		part.bi_size = qbd_journal_max_rows(layer) * row_bytes - in_row;
 		err = write_part(layer, NULL, &part_waiter, bio, part, fua);
+		*(io ? &io->unread : &waiter->unread) |= part_waiter.unread;
 		if (err)
 			break;
 		wait_for_completion(&part_waiter.done);
@@ -592,10 +595,11 @@ static void write_work(struct work_struct *work)
  * @layer: the layer
  * @sector: of the layer
  * @bytes: anything that does not cross into another chunk
+ * @unread: backends that failed reads for it are added to this
  *
  * Context: io_wq; waits until it is done.
  */
-int qbd_write_zeros(struct qbd_layer *layer, sector_t sector, u64 bytes)
+int qbd_write_zeros(struct qbd_layer *layer, sector_t sector, u64 bytes, u64 *unread)
 {
 	u32 io_bytes = layer->io_rows * layer->policy.k * layer->block_size, in_io;
 	int err = 0;
@@ -609,6 +613,7 @@ int qbd_write_zeros(struct qbd_layer *layer, sector_t sector, u64 bytes)
 		div_u64_rem(sector << SECTOR_SHIFT, io_bytes, &in_io);
 		iter.bi_size = min_t(u64, bytes, io_bytes - in_io);
 		err = write_rows(layer, NULL, &waiter, NULL, iter, false);
+		*unread |= waiter.unread;
 		if (!err) {
 			wait_for_completion(&waiter.done);
 			err = blk_status_to_errno(waiter.status);

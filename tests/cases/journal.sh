@@ -246,8 +246,13 @@ coalesces() {
 		assert_eq "${after[5 * i]}" "${before[5 * i]}" "reads of disk $i"
 	done
 	same "$WORK/a"
-	# Parity of what is there now.
 	scrub_finds 0
+	# Each block is what its checksum says. Is the parity that of the data, too?
+	lose 0 1
+	same "$WORK/a"
+	regain 0 1
+	lose 2 3
+	same "$WORK/a"
 }
 
 # Whole rows go straight to their place, unless the chunk lacks a leg.

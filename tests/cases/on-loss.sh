@@ -35,22 +35,44 @@ heal_legs() { # INDEX...
 	legs_are linear '' "$@"
 }
 
-# leg_pool COUNT MIB error|queue [OPTION...]: a pool p on devices that fail_legs knows.
-leg_pool() {
-	local count=$1 mib=$2 on_loss=$3 i
-	shift 3
+# leg_devices COUNT MIB: devices that fail_legs knows.
+leg_devices() {
+	local i
 	discard_all
 	devs=() disks=() all=()
-	sectors=$((mib << 11))
-	for ((i = 0; i < count; i++)); do
-		loop_disk "d$i" "$mib"
+	sectors=$(($2 << 11))
+	for ((i = 0; i < $1; i++)); do
+		loop_disk "d$i" "$2"
 		disks+=("$REPLY")
 		dmsetup create "leg$i" --table "0 $sectors linear $REPLY 0"
 		devs+=("/dev/mapper/leg$i")
 		all+=("$i")
 	done
-	qbd pool create p "${devs[@]}" "$@"
-	qbd pool start p --on-loss "$on_loss"
+}
+
+# leg_pool COUNT MIB error|queue [OPTION...]: a pool p on such devices.
+leg_pool() {
+	leg_devices "$1" "$2"
+	qbd pool create p "${devs[@]}" "${@:4}"
+	qbd pool start p --on-loss "$3"
+}
+
+# leg_pool_journal COUNT MIB error|queue [OPTION...]: and with two more, from leg COUNT on, for the journal alone.
+leg_pool_journal() {
+	leg_devices $(($1 + 2)) "$2"
+	qbd pool create p "${devs[@]:0:$1}" --journal "${devs[$1]}" --journal "${devs[$1 + 1]}" "${@:4}"
+	qbd pool start p --on-loss "$3"
+}
+
+hang_legs() { # INDEX...: requests to them wait until the next fail_legs or heal_legs
+	local i
+	for i; do
+		dmsetup suspend --nolockfs --noflush "leg$i"
+	done
+}
+
+worker_waits() { # NAME: one of that work queue's is in a sleep that nothing ends but what it waits for
+	ps -e -o stat,comm | grep -q "^D.*kworker.*+qbd-$1"
 }
 
 waiting() { # COUNT: at least so many requests wait
@@ -107,6 +129,37 @@ whole_outage_queue() { # POLICY DISKS [OPTION...]
 	scrub_finds 0
 	assert_eq "$(csum_errors)" 0 "checksum errors"
 	assert_eq "$(pool_status lost)" 0 "lost blocks"
+}
+
+waits_and_succeeds() { # COMMAND...: while both legs fail; healed in any case, for nothing is removed while a flush waits
+	local pid
+	fail_legs 0 1
+	"$@" &
+	pid=$!
+	waits_or_ended() { waiting 1 || ! kill -0 $pid 2>/dev/null; }
+	wait_until 20 waits_or_ended
+	heal_legs 0 1
+	wait $pid || fail "an error: $*"
+	wait_until 20 nothing_failing
+}
+
+# Nothing but reads fails, so nobody is kept before they are asked.
+reads_wait() {
+	leg_pool 2 64 queue --extent-size 1M
+	volume replicas=2 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	restart --on-loss queue
+	# Nothing of the chunk is in memory.
+	waits_and_succeeds dd if="$v" of="$WORK/read" bs=1M skip=1 count=1 iflag=direct status=none
+	message checkpoint
+	# Parts of two blocks, which have to be read first; their range is active. (Zeroing would be tried twice.)
+	write_block "$WORK/data" 0
+	waits_and_succeeds blkdiscard -f -o $((4096 + 512)) -l 4096 "$v"
+	cmp -n $((1 << 20)) "$WORK/read" "$WORK/data" 0 $((1 << 20))
+	dd if=/dev/zero of="$WORK/data" bs=512 seek=9 count=8 conv=notrunc status=none
+	same "$WORK/data"
+	assert_eq "$(csum_errors)" 0 "checksum errors"
 }
 
 # What waits is bounded by nobody, and holds no worker: more than any queue has.
@@ -258,6 +311,29 @@ errors_until_return() { # POLICY DISKS [OPTION...]
 	scrub_finds 0
 }
 
+# Half of the legs of a row have what was written when the others fail: it is settled when they return.
+torn_rows_are_settled() {
+	leg_pool 6 64 error --extent-size 1M --journal off
+	volume ec=4+2 32M
+	random_file "$WORK/data" 2
+	put "$WORK/data"
+	random_file "$WORK/row" 1
+	# Its range is active: nothing but the row is written.
+	legs_are flakey '0 1000000 1 error_writes' 3 4 5
+	! dd if="$WORK/row" of="$v" bs=16384 count=1 oflag=direct conv=notrunc status=none 2>/dev/null ||
+		fail "half a row was written"
+	wait_until 20 kept_is 38
+	heal_legs 3 4 5
+	wait_until 20 nothing_failing
+	# One of each, it does not matter which, but all can be read, and nothing else has changed.
+	dd if="$v" of="$WORK/read" bs=1M count=2 iflag=direct status=none
+	cmp -i 16384 "$WORK/read" "$WORK/data"
+	lose 0 3
+	same "$WORK/read"
+	assert_eq "$(csum_errors)" 0 "checksum errors"
+	assert_eq "$(pool_status lost)" 0 "lost blocks"
+}
+
 # A cache that is gone: what was acknowledged and not flushed is written again to the leg that lost it,
 # before any flush succeeds. Not if a flush comes in between.
 written_again() {
@@ -294,6 +370,73 @@ written_again() {
 	qbd pool stop p
 	qbd pool start p
 	same "$WORK/data"
+	assert_eq "$(csum_errors)" 0 "checksum errors"
+}
+
+chunk_legs() { # sets legs: where the legs of the first chunk of the first volume are
+	local i
+	map_legs
+	legs=()
+	for ((i = 0; i < 3; i++)); do
+		legs+=("${place[1:0:$i]%% *}")
+	done
+}
+
+# A destage is cut in the middle, of a part of a row of which a leg is missing: its old parity is gone, and
+# the new one says nothing without the data that it is of. It is completed as it was begun.
+destage_is_completed() {
+	leg_pool_journal 3 64 error --extent-size 1M
+	volume ec=2+1 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	chunk_legs
+	qbd backend fail p "${devs[legs[0]]}"
+	random_file "$WORK/block" 1
+	write_block "$WORK/block" 1
+	legs_are flakey '0 1000000 1 error_writes' "${legs[1]}"
+	! message checkpoint 2>/dev/null || fail "destaged to nowhere"
+	wait_until 20 kept_is "$(printf %x $((1 << legs[1])))"
+	heal_legs "${legs[1]}"
+	wait_until 20 nothing_failing
+	dd if="$WORK/block" of="$WORK/data" bs=4096 count=1 seek=1 conv=notrunc status=none
+	same "$WORK/data"
+	message checkpoint
+	assert_eq "$(pool_status journal_rows)" 0 "rows in the journal"
+	same "$WORK/data"
+	regain "${legs[0]}"
+	scrub_finds 0
+	assert_eq "$(csum_errors)" 0 "checksum errors"
+	assert_eq "$(pool_status lost)" 0 "lost blocks"
+}
+
+# A write fails because the ring does, and the destage has waited for its row: nothing of it goes to its place,
+# where a start would find it without a record.
+nothing_in_place_without_record() {
+	local writer pid
+	leg_pool_journal 3 64 error --extent-size 1M --journal full
+	volume ec=2+1 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	message checkpoint
+	random_file "$WORK/block" 1
+	write_block "$WORK/block" 1
+	hang_legs 3 4
+	dd if="$WORK/block" of="$v" bs=8192 count=1 oflag=direct conv=notrunc status=none 2>/dev/null &
+	writer=$!
+	wait_until 20 worker_waits io
+	message checkpoint 2>/dev/null &
+	pid=$!
+	wait_until 20 worker_waits journal
+	fail_legs 3 4
+	! wait $writer || fail "written without a ring"
+	! wait $pid || fail "destaged without a ring"
+	dmsetup remove --retry p-v
+	dmsetup remove --retry p
+	heal_legs 3 4
+	qbd pool start p
+	dd if="$WORK/block" of="$WORK/data" bs=4096 count=1 seek=1 conv=notrunc status=none
+	same "$WORK/data"
+	scrub_finds 0
 	assert_eq "$(csum_errors)" 0 "checksum errors"
 }
 
@@ -391,6 +534,7 @@ devices_anew() {
 subtest_fast whole-outage-queue-replicas whole_outage_queue replicas=2 2
 subtest_fast whole-outage-queue-ec whole_outage_queue ec=4+2 6 --journal off
 subtest whole-outage-queue-journal whole_outage_queue ec=4+2 6 --journal on
+subtest reads-wait reads_wait
 subtest many-wait many_wait
 subtest switched-while-waiting switched_while_waiting
 subtest noflush-suspend-requeues noflush_suspend_requeues
@@ -399,7 +543,10 @@ subtest removed-and-stopped-while-waiting removed_and_stopped_while_waiting
 subtest_fast errors-until-return-replicas errors_until_return replicas=2 2
 subtest_fast errors-until-return-ec errors_until_return ec=4+2 6 --journal off
 subtest errors-until-return-journal errors_until_return ec=4+2 6 --journal on
+subtest torn-rows-are-settled torn_rows_are_settled
 subtest written-again written_again
+subtest destage-is-completed destage_is_completed
+subtest nothing-in-place-without-record nothing_in_place_without_record
 subtest_fast one-does-not-return-queue one_does_not_return queue
 subtest one-does-not-return-error one_does_not_return error
 subtest one-after-another one_after_another

@@ -101,6 +101,10 @@ static bool set_by_netlink(unsigned int number)
  */
 void nbd_prepare(dev_t rdev)
 {
+	static const char for_ever[] =
+		"/dev/nbd%u: keeps requests for ever that its server does not answer: "
+		"a backend that hung cannot come back before \"nbd-client -d\"; "
+		"use -timeout %u";
 	static const char too_short[] =
 		"/dev/nbd%u: gives up requests after %lu s, before a backend's deadline of %u s: its "
 		"server may still write what it was sent; use -timeout 60";
@@ -121,11 +125,7 @@ void nbd_prepare(dev_t rdev)
 			complain("/dev/nbd%u: had no timeout, and has one of %u s now", number,
 				 TIMEOUT);
 		else
-			complain(
-				"/dev/nbd%u: keeps requests for ever that its server does not answer: "
-				"a backend that hung cannot come back before \"nbd-client -d\"; "
-				"use -timeout %u",
-				number, TIMEOUT);
+			complain(for_ever, number, TIMEOUT);
 		return;
 	}
 	snprintf(path, sizeof(path), "/sys/block/nbd%u/queue/io_timeout", number);

@@ -13,6 +13,9 @@
 #include <sys/sysmacros.h>
 #include <uuid/uuid.h>
 
+static const char held_off[] = "%s: backend %u, %s: failed %u times, is not let in for %u s; "
+			       "\"qbd backend readd --now\" does";
+
 static const struct qbd_found *find_device(const struct qbd_scan *scan,
 					   const struct live_pool *pool,
 					   const struct live_backend *backend)
@@ -71,9 +74,7 @@ int repair_readmit(const struct live_pool *pool, struct repair *repair)
 		one = live_message(pool, NULL, "readd %u %u:%u", b->index, major(found->rdev),
 				   minor(found->rdev));
 		if (one == -EAGAIN && b->held) {
-			complain(
-				"%s: backend %u, %s: failed %u times, is not let in for %u s; \"qbd backend readd --now\" does",
-				pool->name, b->index, found->path, b->outs, b->held);
+			complain(held_off, pool->name, b->index, found->path, b->outs, b->held);
 			repair->out++;
 		} else if (one) {
 			complain("%s: backend %u, %s: is not let in: %s", pool->name, b->index,

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What destage.c and destage-batch.c share.
+ */
+#ifndef QBD_DESTAGE_H
+#define QBD_DESTAGE_H
+
+#include <linux/completion.h>
+
+#include <qbd/format.h>
+
+#include "journal.h"
+
+/*
+ * One row of a batch. newest: LSN of its newest block; full: all its data is in the
+ * journal, and it gets no DESTAGE record; begun: that was appended.
+ */
+struct qbd_destage {
+	struct qbd_journal_row *jr;
+	struct qbd_rows *rows;
+	struct completion ended;
+	u64 newest;
+	u32 promised;
+	u32 live;
+	bool full;
+	bool begun;
+	bool locked;
+	bool reading;
+	int err;
+	__le32 values[QBD_MAX_LEGS];
+};
+
+enum qbd_taken {
+	QBD_TAKEN,
+	QBD_NOT_NOW,	/* somebody has it, or a flush is needed first */
+	QBD_GONE,
+	QBD_STUCK,
+};
+
+/* destage-batch.c */
+enum qbd_taken qbd_destage_take(struct qbd_destage *d, struct qbd_journal_row *jr, bool wait);
+void qbd_destage_put(struct qbd_pool *pool, struct qbd_destage *d);
+void qbd_destage_let_go(struct qbd_destager *dr, struct qbd_destage *d, bool stuck);
+void qbd_destage_say_stuck(const struct qbd_pool *pool, const struct qbd_destage *d);
+unsigned int qbd_destage_fill(struct qbd_destager *dr, unsigned int nr);
+void qbd_destage_write(struct qbd_destager *dr, unsigned int nr, bool *unrecorded);
+void qbd_destage_resume(struct qbd_destager *dr);
+int qbd_destage_flush(struct qbd_pool *pool, u32 times, bool *unrecorded);
+void qbd_destage_forget(struct qbd_destager *dr);
+
+#endif
