@@ -91,10 +91,11 @@ static int fill_row(struct qbd_destage *d)
 		reinit_completion(&d->ended);
 		qbd_rows_end_read(rows, 0);
 	}
-	if (d->jr->torn)
-		fold = qbd_rows_read(rows, 0, 1, wanted(d));
-	else if (!d->full)
+	if (!d->jr->torn && !d->full)
 		fold = qbd_rows_prepare(rows, 0, d->live, 0);
+	/* Old data or parity is bad: it is not needed where all of the rest is there. */
+	if (d->jr->torn || fold < 0)
+		fold = qbd_rows_read(rows, 0, 1, all_data(layer) & ~d->live);
 	if (fold < 0)
 		return fold;
 	qbd_rows_repair(rows);

@@ -143,6 +143,24 @@ parity_is_repaired() {
 	same "$WORK/data"
 }
 
+# What is overwritten is bad, and so is the parity: more than the row can lose, but none of it is needed.
+destaged_over_what_is_bad() {
+	# Of one block in four the parity is updated, with the old data.
+	filled_pool ec=4+1 5 8
+	damage_leg 0 0 0 1
+	damage_leg 0 4 0 1
+	random_file "$WORK/block" 1
+	dd if="$WORK/block" of="$v" bs=4096 count=1 oflag=direct conv=notrunc status=none
+	assert_eq "$(pool_status journal_rows)" 1 "rows in the journal"
+	message checkpoint
+	assert_eq "$(pool_status journal_rows)" 0 "rows in the journal"
+	dd if="$WORK/block" of="$WORK/data" bs=4096 count=1 conv=notrunc status=none
+	same "$WORK/data"
+	scrub_finds 0
+	lose "${place[1:0:1]%% *}"
+	same "$WORK/data"
+}
+
 # csum_page CHUNK LEG PAGE: sets disk and at, the position of its first place.
 csum_page() {
 	local slot
@@ -498,6 +516,7 @@ subtest data-at-run-time-ec data_at_run_time ec=4+2 6 1 2
 subtest_fast data-at-rest-replicas data_at_rest replicas=2 3 0
 subtest data-and-parity-at-rest data_at_rest ec=4+2 6 0 5
 subtest parity-is-repaired-right parity_is_repaired
+subtest destaged-over-what-is-bad destaged_over_what_is_bad
 subtest_fast checksum-pages-replicas checksum_pages replicas=3 4 0 1
 subtest checksum-pages-ec checksum_pages ec=4+2 6 0 2
 subtest_fast newest-place-of-a-checksum-page newest_checksum_place ec=4+2 6 0

@@ -10,6 +10,9 @@
  * Pages and checkpoint are flush.pml's: here the table jumps with the tail of the ring, which goes up to the
  * first record that is still needed. Each ring member has a prefix of the log; what was acknowledged both have.
  *
+ * The ring may fail once while the pool runs: the writer has an error, its blocks are live in memory, and
+ * their records are durable with the next that are, or never.
+ *
  * A write through the ring is promised when it is acknowledged, flush or not. The one exception of rule 1 is
  * state 3 in a row that was written straight to its place, unflushed, and lost a leg in that same accident.
  */
@@ -33,6 +36,7 @@
 /* SWITCH: READ_PLACE_FIRST | small | reads see journaled blocks first */
 /* SWITCH: ORDINARY_USES_RESERVE | w3c1 | room is reserved for destaging */
 /* SWITCH: ROOM_UNDER_LOCK | w3c1 | deadlock | room: who waits for it holds no lock */
+/* SWITCH: PLACE_BEFORE_RECORD | small | nothing of a row goes to its place before the records of its blocks are durable */
 /* SWITCH: RESERVE_TAKEN_TWICE | w3c1 | a destage begins when its room is there */
 
 #define P	2
@@ -120,6 +124,7 @@ int vz[2], lostv[2], base[2], later[2];
 int straight[2];			/* versions that went straight to their place */
 bool accident;				/* a leg was lost since the pool was last up */
 byte nw, ncrash;
+bool failed;				/* the ring has */
 
 SCRATCH byte i, x, y, z;
 SCRATCH byte acknowledged_data_kept, d0_in_place, d1_in_place, parity_fits, room_was_reserved, reads_its_writes;	/* assertions' names */
@@ -262,6 +267,21 @@ end:	do
 		wpc[w] = W_IDLE; wu[w] = 0; wv[w] = 0; wo[w] = 0
 	   }
 
+	/* the ring cannot be written now: an error, and nothing is promised */
+	:: d_step {
+		up && wpc[w] == W_COMMIT && !failed ->
+		failed = 1;
+		x = (wu[w] == 2 -> 0 : wu[w]);
+		comp[x] = wv[w];
+		live[x] = wv[w];
+		if
+		:: wu[w] == 2 -> comp[1] = wo[w]; live[1] = wo[w]
+		:: else
+		fi;
+		lock = 0;
+		wpc[w] = W_IDLE; wu[w] = 0; wv[w] = 0; wo[w] = 0
+	   }
+
 	/* a whole row, straight to its place */
 	:: d_step {
 		up && wpc[w] == W_ACTIVATE && act == 0 && ROOM(1) ->
@@ -322,11 +342,13 @@ end:	do
 		dm = (live[0] -> 1 : 0) + (live[1] -> 2 : 0);
 		dp = PAIR((live[0] -> live[0] : place[0]), (live[1] -> live[1] : place[1]));
 		lock = 1;
-		/* a whole row needs no record: its data are in the ring until it is done */
+		/* a whole row needs no record, when its data are in the ring: they are until it is done */
 #ifdef NO_DESTAGE_RECORD
 		dpc = D_ISSUE
-#else
+#elif defined(PLACE_BEFORE_RECORD)
 		dpc = (dm == 3 -> D_ISSUE : D_RECORD)
+#else
+		dpc = (dm == 3 -> D_COMMIT : D_RECORD)
 #endif
 	   }
 	:: d_step {
@@ -414,7 +436,8 @@ end:	do
 /* its writes are flushed and recorded */
 #define ACTIVE_ENDS (ring[0] == ACTIVE && act == 2 && wpc[0] < W_ACTIVATE && wpc[1] < W_ACTIVATE && \
 		     !pending && !captured)
-#define SUPERSEDED (live[ring[0] / 8] == 0 || ring[0] % 8 < live[ring[0] / 8])
+#define ALL_DURABLE ((ring_lost == 1 || has[0] == nr) && (ring_lost == 2 || has[1] == nr))
+#define SUPERSEDED (ALL_DURABLE && (live[ring[0] / 8] == 0 || ring[0] % 8 < live[ring[0] / 8]))
 #define NEEDLESS (IS(DONE(0, 0), ACTIVE) || IS(CSUM(0, 0), DEST(0, 0)) || \
 		  (dpc == D_IDLE && dc[0] + dc[1] == 0 && \
 		   (IS(DEST(0, 0), DONE(0, 0)) || \
