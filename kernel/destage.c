@@ -211,13 +211,15 @@ void qbd_destage_complete(struct qbd_pool *pool)
 	struct qbd_journal *j = &pool->journal;
 	unsigned int i;
 
-	if (!atomic_read(&j->nr_begun) || READ_ONCE(j->ended))
-		return;
-	for (i = 0; i < QBD_DESTAGERS; i++)
-		queue_work(pool->journal_wq, &j->destagers[i].work);
-	/* Each may wait for memory that the other has kept. */
-	for (i = 0; i < QBD_DESTAGERS; i++)
-		flush_work(&j->destagers[i].work);
+	for (i = 0; i < QBD_DESTAGERS && !READ_ONCE(j->ended); i++) {
+		struct qbd_destager *dr = &j->destagers[i];
+
+		/* Who has some takes no rows: it does not wait for memory, nor for a checkpoint. */
+		if (!READ_ONCE(dr->nr_begun))
+			continue;
+		queue_work(pool->journal_wq, &dr->work);
+		flush_work(&dr->work);
+	}
 }
 
 /**
