@@ -2,9 +2,9 @@
 /*
  * Sweeps of faults: one allocation or one request fails, the Nth, in everything
  * that a pool does; for N from 1 to 8, and then from there + --first on, by --step,
- * to --last.
+ * to --last. Of all kinds of faults, or of one.
  *
- *	sweep [--first N] [--step N] [--last N] [--patience S] DISK...
+ *	sweep [--first N] [--step N] [--last N] [--patience S] [--fault NAME] DISK...
  *
  * The volumes may lose two legs: one that a test takes, one that the fault does.
  * Whatever fails is an error to who asked for it, or nothing that anyone sees, and
@@ -403,10 +403,12 @@ int main(int argc, char **argv)
 		{ "last", required_argument, NULL, 'l' },
 		{ "patience", required_argument, NULL, 'p' },
 		{ "seed", required_argument, NULL, 'S' },
+		{ "fault", required_argument, NULL, 'F' },
 		{}
 	};
 	unsigned int patience = 60, i;
 	char replay[80], legs[1000] = "";
+	const char *only = NULL;
 	enum fault f;
 	int c;
 
@@ -428,6 +430,9 @@ int main(int argc, char **argv)
 			break;
 		case 'S':
 			seeds.state = value;
+			break;
+		case 'F':
+			only = optarg;
 			break;
 		default:
 			return 2;
@@ -454,7 +459,8 @@ int main(int argc, char **argv)
 	faults_init(argv + optind, nr_legs);
 	for (f = 0; f < NR_FAULTS; f++)
 		for (i = 0; i < sizeof(ops) / sizeof(*ops); i++)
-			sweep(&ops[i], f);
+			if (!only || !strcmp(only, fault_names[f]))
+				sweep(&ops[i], f);
 	pool_stop();
 	pool_legs_remove();
 	return 0;
