@@ -80,6 +80,27 @@ u32 qbd_chunk_writable(const struct qbd_chunk *chunk)
 }
 
 /**
+ * qbd_chunk_lost - are fewer legs in sync than it takes, wherever their backends are
+ * @chunk: the chunk
+ *
+ * So it is after a start with less than that which the operator has forced. What of its
+ * table was in the log alone went with it: a hole may have been written since.
+ */
+bool qbd_chunk_lost(const struct qbd_chunk *chunk)
+{
+	const struct qbd_map *map = READ_ONCE(chunk->map);
+	unsigned int l, legs = 0;
+
+	for (l = 0; map && l < map->nr_legs; l++) {
+		u64 leg = READ_ONCE(map->legs[l]);
+
+		legs += qbd_leg_state(leg) == QBD_SLOT_LIVE &&
+			(READ_ONCE(map->insync) & BIT_ULL(qbd_leg_backend(leg)));
+	}
+	return map && legs < chunk->layer->policy.k;
+}
+
+/**
  * qbd_chunk_settled - is every leg in insync on a backend that is in
  * @chunk: the chunk
  *

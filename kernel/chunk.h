@@ -107,6 +107,7 @@ void qbd_chunk_unlock(struct qbd_chunk *chunk, struct qbd_row_lock *lock);
 /* chunk.c */
 u32 qbd_chunk_current(const struct qbd_chunk *chunk);
 u32 qbd_chunk_writable(const struct qbd_chunk *chunk);
+bool qbd_chunk_lost(const struct qbd_chunk *chunk);
 bool qbd_chunk_settled(const struct qbd_chunk *chunk);
 bool qbd_chunk_quiet(const struct qbd_chunk *chunk);
 void qbd_chunk_record(const struct qbd_chunk *chunk, struct qbd_record *r, u8 op);

@@ -235,10 +235,37 @@ static void write_rows(struct qbd_pool *pool, struct qbd_destage *d, unsigned in
 			d[i].err = qbd_member_settle(pool, atomic64_read(&d[i].rows->failed));
 }
 
-/* Write the blocks of a row's destage that failed. Context: the row is locked. */
+/*
+ * From its record on until it is done a destage can be completed by whoever has the row
+ * locked, for it may fail at any time. Context: the row is locked.
+ */
+static void set_begun(struct qbd_destage *d, u32 times)
+{
+	d->jr->begun = d->rows;
+	d->jr->begun_times = times;
+	d->jr->begun_torn = d->err;
+	atomic_inc(&d->rows->chunk->layer->pool->journal.nr_begun);
+}
+
+static void drop_begun(struct qbd_journal *j, struct qbd_journal_row *jr)
+{
+	if (!jr->begun)
+		return;
+	jr->begun = NULL;
+	atomic_dec(&j->nr_begun);
+}
+
+/* Are its blocks not in their place, or may they be gone from there, by what was kept? */
+static bool is_torn(const struct qbd_journal_row *jr)
+{
+	return jr->begun_torn || qbd_kept_since(jr->chunk->layer->pool, jr->begun_times);
+}
+
+/* Write the blocks of a row's destage again. Context: the row is locked. */
 static int write_begun(struct qbd_journal_row *jr)
 {
 	struct qbd_pool *pool = jr->chunk->layer->pool;
+	u32 times = READ_ONCE(pool->kept_times);
 	struct qbd_rows *rows = jr->begun;
 	u64 failed;
 	int err;
@@ -251,7 +278,13 @@ static int write_begun(struct qbd_journal_row *jr)
 		return err;
 	rows->want[0] = rows->write[0];
 	failed = qbd_rows_io(rows, REQ_OP_WRITE, rows->want, qbd_chunk_writable(jr->chunk));
-	return failed ? qbd_member_settle(pool, failed) ?: qbd_chunk_settle(jr->chunk) : 0;
+	if (failed)
+		err = qbd_member_settle(pool, failed) ?: qbd_chunk_settle(jr->chunk);
+	if (!err) {
+		jr->begun_times = times;
+		jr->begun_torn = false;
+	}
+	return err;
 }
 
 /**
@@ -271,7 +304,7 @@ int qbd_destage_settle(const struct qbd_rows *rows)
 	for (row = 0; row < rows->nr; row++) {
 		struct qbd_journal_row *jr = qbd_journal_find(rows->chunk, rows->first + row);
 
-		if (jr && jr->begun)
+		if (jr && jr->begun && is_torn(jr))
 			err = write_begun(jr) ?: err;
 	}
 	return err;
@@ -451,8 +484,7 @@ static void keep_begun(struct qbd_destager *dr, struct qbd_destage *d)
 	struct qbd_journal *j = &dr->pool->journal;
 
 	qbd_destage_say_stuck(dr->pool, d);
-	d->jr->begun = d->rows;
-	atomic_inc(&j->nr_begun);
+	d->jr->begun_torn = true;
 	unlock_row(d);
 	spin_lock(&j->lock);
 	d->jr->stuck = true;
@@ -465,12 +497,12 @@ static void keep_begun(struct qbd_destager *dr, struct qbd_destage *d)
 	dr->nr_begun++;
 }
 
-static void drop_begun(struct qbd_journal *j, struct qbd_journal_row *jr)
+/* Its chunk was freed; who did that need not have waited for the record. */
+static bool is_gone(struct qbd_journal_row *jr)
 {
-	if (!jr->begun)
-		return;
-	jr->begun = NULL;
-	atomic_dec(&j->nr_begun);
+	if (READ_ONCE(jr->chunk->dead) && !jr->gone)
+		qbd_journal_drop(jr, ~0u);
+	return jr->gone || READ_ONCE(jr->chunk->dead);
 }
 
 /*
@@ -494,11 +526,11 @@ static void end_batch(struct qbd_destager *dr, unsigned int nr)
 		if (!d[i].rows)
 			continue;
 		lock_row(&d[i], true);
-		drop_begun(&dr->pool->journal, d[i].jr);
-		if (d[i].err && d[i].begun && !d[i].jr->gone) {
+		if (d[i].err && d[i].begun && !is_gone(d[i].jr)) {
 			keep_begun(dr, &d[i]);
 			continue;
 		}
+		drop_begun(&dr->pool->journal, d[i].jr);
 		end_row(dr->pool, &d[i]);
 		qbd_destage_put(dr->pool, &d[i]);
 	}
@@ -523,8 +555,8 @@ void qbd_destage_resume(struct qbd_destager *dr)
 
 	for (i = 0; i < nr; i++) {
 		lock_row(&d[i], true);
-		d[i].err = d[i].jr->gone ? 0 : qbd_ring_wait(pool, d[i].rows->lsn) ?:
-						write_begun(d[i].jr);
+		d[i].err = is_gone(d[i].jr) ? 0 : qbd_ring_wait(pool, d[i].rows->lsn) ?:
+						  write_begun(d[i].jr);
 		unlock_row(&d[i]);
 	}
 	failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
@@ -534,7 +566,7 @@ void qbd_destage_resume(struct qbd_destager *dr)
 	for (i = 0; i < nr; i++) {
 		if (!d[i].err)
 			d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
-		if (!d[i].err && !d[i].jr->gone)
+		if (!d[i].err && !READ_ONCE(d[i].jr->chunk->dead))
 			lsn = max(lsn, append_record(&d[i], QBD_RECORD_DESTAGED));
 	}
 	err = qbd_ring_wait(pool, lsn);
@@ -575,8 +607,11 @@ void qbd_destage_write(struct qbd_destager *dr, unsigned int nr, bool *unrecorde
 		if (!d[i].err)
 			d[i].err = qbd_chunk_settle(d[i].rows->chunk);
 		/* The values of the others change with their last record. */
-		if (!d[i].full)
-			unlock_row(&d[i]);
+		if (d[i].full)
+			continue;
+		if (d[i].begun)
+			set_begun(&d[i], times);
+		unlock_row(&d[i]);
 	}
 	err = qbd_destage_flush(pool, times, unrecorded);
 	lsn = 0;

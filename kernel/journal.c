@@ -195,6 +195,18 @@ u32 qbd_journal_live(struct qbd_chunk *chunk, u32 row)
 }
 
 /**
+ * qbd_journal_torn - did a destage of all of a row fail, and its place is any mixture
+ * @chunk: the chunk
+ * @row: the row; the caller has it locked
+ */
+bool qbd_journal_torn(struct qbd_chunk *chunk, u32 row)
+{
+	struct qbd_journal_row *jr = qbd_journal_find(chunk, row);
+
+	return jr && READ_ONCE(jr->torn);
+}
+
+/**
  * qbd_journal_wants - does a write of a row go through the ring
  * @chunk: the chunk
  * @row: the row; without its lock the answer may be old

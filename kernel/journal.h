@@ -47,7 +47,9 @@ struct qbd_journal_block {
  * @unrecorded: its place has values that a flush has to record first
  * @stuck: cannot be destaged now
  * @torn: a destage of all of it failed in the middle
- * @begun: blocks of a destage that was recorded and failed, to be written again
+ * @begun: blocks of a destage that has its record, until it is done or given up
+ * @begun_times: pool->kept_times before they were written to their place
+ * @begun_torn: they were not, or not all of them
  * @gone: out of the tree; its chunk was freed
  * @pages: k * block_pages, those of live blocks
  */
@@ -70,6 +72,8 @@ struct qbd_journal_row {
 	u64 later_pos;
 	struct qbd_journal_replay *replay;
 	struct qbd_rows *begun;
+	u32 begun_times;
+	bool begun_torn;
 	struct qbd_journal_block blocks[QBD_MAX_K];
 	struct page *pages[];
 };
@@ -142,6 +146,7 @@ void qbd_journal_layer(struct qbd_layer *layer);
 struct qbd_journal_row *qbd_journal_find(struct qbd_chunk *chunk, u32 row);
 bool qbd_journal_has(struct qbd_chunk *chunk, u32 first, u32 last);
 u32 qbd_journal_live(struct qbd_chunk *chunk, u32 row);
+bool qbd_journal_torn(struct qbd_chunk *chunk, u32 row);
 bool qbd_journal_wants(struct qbd_chunk *chunk, u32 row, u32 whole);
 bool qbd_journal_straight(struct qbd_chunk *chunk, u32 first, u32 last);
 u32 qbd_journal_max_rows(const struct qbd_layer *layer);

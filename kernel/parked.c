@@ -29,6 +29,7 @@ static bool too_short(const struct qbd_io *io)
 	at = div64_u64(at, layer->chunk_bytes);
 	for (; !found && at * layer->chunk_bytes < end; at++) {
 		u64 in = READ_ONCE(pool->in);
+		struct qbd_chunk *chunk;
 		struct qbd_map *map;
 		unsigned int l, legs = 0;
 
@@ -40,7 +41,11 @@ static bool too_short(const struct qbd_io *io)
 		spin_unlock(&pool->map_lock);
 		if (!map)
 			legs = qbd_layer_blind(layer) ? 0 : hweight64(in);
-		found = legs < layer->policy.k;
+		/* Or have its rows to be made whole first, when more legs are back? */
+		rcu_read_lock();
+		chunk = xa_load(&layer->chunks, at);
+		found = legs < layer->policy.k || (chunk && READ_ONCE(chunk->unreconciled));
+		rcu_read_unlock();
 	}
 	return found;
 }

@@ -488,7 +488,9 @@ static bool read_fast(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_chunk)
 	int idx;
 
 	legs = layer->code ? data_legs(layer, in_chunk, iter.bi_size) : 0;
-	if ((in_chunk | iter.bi_size) & (layer->block_size - 1) || !current_legs ||
+	/* With fewer than K: is it lost? The slow path looks. */
+	if ((in_chunk | iter.bi_size) & (layer->block_size - 1) ||
+	    hweight32(current_legs) < k ||
 	    (legs & ~current_legs) || !pieces_aligned(bio, iter))
 		return false;
 	/* What a slow backend has is rebuilt from others, if there are enough. */
@@ -630,7 +632,7 @@ static int read_rows(struct qbd_chunk *chunk, struct qbd_io *io, u64 in_chunk,
 		rows->strict = true;
 	}
 	qbd_chunk_lock(chunk, &rows->lock, first, last);
-	err = chunk->dead ? -EAGAIN :
+	err = chunk->dead ? -EAGAIN : qbd_chunk_lost(chunk) ? -EIO :
 	      qbd_csum_load(chunk, first * units, (last + 1) * units - 1, &rows->unread);
 	if (!err)
 		qbd_kept_settle(rows);

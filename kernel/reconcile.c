@@ -386,8 +386,11 @@ int qbd_reconcile_late(struct qbd_chunk *chunk, void *context)
 	if (chunk->unreconciled && !chunk->dead)
 		err = reconcile_all(chunk);
 	qbd_chunk_unlock(chunk, &lock);
-	if (!err)
-		DMINFO("%s: volume %u chunk %u has enough legs again",
-		       layer->pool->members.pool_name, layer->volume, chunk->number);
+	if (err)
+		return 0;
+	DMINFO("%s: volume %u chunk %u has enough legs again", layer->pool->members.pool_name,
+	       layer->volume, chunk->number);
+	/* Requests may wait for it. */
+	qbd_kept_soon(layer->pool);
 	return 0;
 }

@@ -394,9 +394,10 @@ void qbd_rows_blame(struct qbd_rows *rows, u32 leg, u32 row)
 	rows->bad[row] |= BIT(leg);
 	/*
 	 * Nobody knows what is there, and nothing can be mended now: as long as requests
-	 * to it may be under way, or what writes left that failed is not settled.
+	 * to it may be under way, or what writes or a destage left that failed is not settled.
 	 */
-	if ((b && qbd_backend_orphans(b)) || qbd_kept_trouble(pool))
+	if ((b && qbd_backend_orphans(b)) || qbd_kept_trouble(pool) ||
+	    qbd_journal_torn(rows->chunk, rows->first + row))
 		goto out;
 	rows->any_bad = true;
 	/* A read that failed is counted as such, where it ended. */

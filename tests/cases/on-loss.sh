@@ -162,6 +162,71 @@ reads_wait() {
 	assert_eq "$(csum_errors)" 0 "checksum errors"
 }
 
+backend_is_in() { # INDEX
+	[ "$(backend_field state "$1")" = in ]
+}
+
+# After a crash a chunk is started with too few legs: it can be used when its rows were made whole, not before.
+rows_are_made_whole_first() {
+	local reader tag
+	leg_pool 3 64 queue --extent-size 1M --journal off
+	volume ec=2+1 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	# All that is known of the chunk is in its tables, but that the range is active.
+	message checkpoint
+	write_block "$WORK/data" 0
+	tag=$(pool_status epoch)
+	tag=${tag#*:}
+	fail_legs 0 1 2
+	dmsetup remove --retry p-v
+	dmsetup remove --retry p
+	heal_legs 0 1 2
+	# The operator says so.
+	dmsetup create p --table "0 8192 qbd-pool 1 ${devs[2]} 4 force_history $tag on_loss queue"
+	dmsetup create p-v --table "0 32768 qbd /dev/mapper/p v"
+	dd if="$v" of="$WORK/read" bs=1M count=4 iflag=direct status=none &
+	reader=$!
+	wait_until 20 waiting 1
+	qbd backend readd p "${devs[0]}"
+	wait_until 20 backend_is_in 0
+	# Two legs, but the third may have what they are to be made whole with.
+	wait_until 20 waiting 1
+	qbd backend readd p "${devs[1]}"
+	wait $reader || fail "a read saw an error"
+	cmp "$WORK/read" "$WORK/data"
+	wait_until 20 nothing_failing
+	repaired
+	scrub_finds 0
+	assert_eq "$(csum_errors)" 0 "checksum errors"
+}
+
+# What the log alone has of a chunk goes with a start that has too few legs to use it: no holes, but errors.
+forced_start_is_no_zeros() {
+	local tag i block
+	for i in 0 1 2; do
+		leg_pool 3 64 error --extent-size 1M --journal off
+		volume ec=2+1 16M
+		random_file "$WORK/data" 4
+		put "$WORK/data"
+		tag=$(pool_status epoch)
+		tag=${tag#*:}
+		fail_legs 0 1 2
+		dmsetup remove --retry p-v
+		dmsetup remove --retry p
+		heal_legs 0 1 2
+		dmsetup create p --table "0 8192 qbd-pool 1 ${devs[i]} 2 force_history $tag"
+		dmsetup create p-v --table "0 32768 qbd /dev/mapper/p v"
+		for block in 0 1 2 600; do
+			assert_fails 'Input/output error' dd if="$v" of=/dev/null bs=4096 skip=$block count=1 \
+				iflag=direct status=none
+		done
+		dmsetup remove --retry p-v
+		dmsetup remove --retry p
+		dm_remove_all
+	done
+}
+
 # What waits is bounded by nobody, and holds no worker: more than any queue has.
 many_wait() {
 	local threads
@@ -409,6 +474,40 @@ destage_is_completed() {
 	assert_eq "$(pool_status lost)" 0 "lost blocks"
 }
 
+no_rows() {
+	[ "$(pool_status journal_rows)" = 0 ]
+}
+
+# The chunk is freed by a record that fails, as it seems, and is durable later, while a destage waits to be completed.
+freed_while_begun() {
+	leg_pool_journal 3 64 error --extent-size 1M
+	volume ec=2+1 16M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	chunk_legs
+	qbd backend fail p "${devs[legs[0]]}"
+	random_file "$WORK/block" 1
+	write_block "$WORK/block" 1
+	legs_are flakey '0 1000000 1 error_writes' "${legs[1]}"
+	! message checkpoint 2>/dev/null || fail "destaged to nowhere"
+	legs_are flakey '0 1000000 1 error_writes' 3 4
+	! blkdiscard -f -l $((2 << 20)) "$v" 2>/dev/null || fail "freed without a record"
+	heal_legs "${legs[1]}" 3 4
+	wait_until 20 nothing_failing
+	# It goes on: others are destaged, and nothing is left of it.
+	write_block "$WORK/block" 600
+	message checkpoint
+	wait_until 20 no_rows
+	dd if="$WORK/block" of="$WORK/data" bs=4096 count=1 seek=600 conv=notrunc status=none
+	dd if="$v" of="$WORK/read" bs=1M count=4 iflag=direct status=none
+	cmp -i $((2 << 20)) "$WORK/read" "$WORK/data"
+	# Freed or not, but all of it.
+	dd if="$WORK/block" of="$WORK/data" bs=4096 count=1 seek=1 conv=notrunc status=none
+	cmp -s -n $((2 << 20)) "$WORK/read" "$WORK/data" || cmp -n $((2 << 20)) "$WORK/read" /dev/zero
+	scrub_finds 0
+	assert_eq "$(csum_errors)" 0 "checksum errors"
+}
+
 # A write fails because the ring does, and the destage has waited for its row: nothing of it goes to its place,
 # where a start would find it without a record.
 nothing_in_place_without_record() {
@@ -535,6 +634,8 @@ subtest_fast whole-outage-queue-replicas whole_outage_queue replicas=2 2
 subtest_fast whole-outage-queue-ec whole_outage_queue ec=4+2 6 --journal off
 subtest whole-outage-queue-journal whole_outage_queue ec=4+2 6 --journal on
 subtest reads-wait reads_wait
+subtest rows-are-made-whole-first rows_are_made_whole_first
+subtest forced-start-is-no-zeros forced_start_is_no_zeros
 subtest many-wait many_wait
 subtest switched-while-waiting switched_while_waiting
 subtest noflush-suspend-requeues noflush_suspend_requeues
@@ -546,6 +647,7 @@ subtest errors-until-return-journal errors_until_return ec=4+2 6 --journal on
 subtest torn-rows-are-settled torn_rows_are_settled
 subtest written-again written_again
 subtest destage-is-completed destage_is_completed
+subtest freed-while-begun freed_while_begun
 subtest nothing-in-place-without-record nothing_in_place_without_record
 subtest_fast one-does-not-return-queue one_does_not_return queue
 subtest one-does-not-return-error one_does_not_return error
