@@ -65,14 +65,16 @@ hog() {
 	exec "$ROOT/${BUILD:-build}/memory/hog" "$@"
 }
 
-# squeezed MIB COMMAND...: in a cgroup with no more memory than that, swap apart.
+# squeezed MIB COMMAND...: in a cgroup with no more memory than that, swap apart. It waits until it has given
+# some back; with twice as much it would be killed.
 squeezed() {
 	local group=/sys/fs/cgroup/squeezed mib=$1
 	shift
 	mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup
 	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 	mkdir -p $group
-	echo "${mib}M" >$group/memory.max
+	echo "${mib}M" >$group/memory.high
+	echo "$((2 * mib))M" >$group/memory.max
 	(
 		echo $BASHPID >$group/cgroup.procs
 		"$@"
