@@ -701,18 +701,14 @@ static int check_needed(struct activation *a, u64 missing)
 	struct qbd_layer *layer;
 	struct qbd_map *map;
 	unsigned long i, n;
-	unsigned int l;
 
 	if (!missing || pool->features.force_history)
 		return 0;
 	xa_for_each(&pool->layers, i, layer) {
 		xa_for_each(&layer->map, n, map) {
-			unsigned int there = 0, away = hweight64(map->insync & missing);
+			unsigned int there = hweight32(qbd_map_current(map, pool->in));
+			unsigned int away = hweight64(map->insync & missing);
 
-			for (l = 0; away && l < map->nr_legs; l++)
-				there += qbd_leg_state(map->legs[l]) == QBD_SLOT_LIVE &&
-					 (map->insync & pool->in &
-					  BIT_ULL(qbd_leg_backend(map->legs[l])));
 			if (there >= layer->policy.k || there + away < layer->policy.k)
 				continue;
 			DMERR("%s: volume %u chunk %lu needs legs that only missing backends have: force_history has to name the history",

@@ -31,6 +31,26 @@ struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp)
 }
 
 /**
+ * qbd_map_current - legs that are LIVE and in insync (rule 3): a mask
+ * @map: the map; what keeps it is the caller's
+ * @in: only those on these backends
+ */
+u32 qbd_map_current(const struct qbd_map *map, u64 in)
+{
+	u32 mask = 0;
+	unsigned int l;
+
+	in &= READ_ONCE(map->insync);
+	for (l = 0; l < map->nr_legs; l++) {
+		u64 leg = READ_ONCE(map->legs[l]);
+
+		if (qbd_leg_state(leg) == QBD_SLOT_LIVE && (in & BIT_ULL(qbd_leg_backend(leg))))
+			mask |= BIT(l);
+	}
+	return mask;
+}
+
+/**
  * qbd_chunk_current - legs that may be read: a mask
  * @chunk: the chunk
  *
@@ -40,21 +60,10 @@ struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp)
 u32 qbd_chunk_current(const struct qbd_chunk *chunk)
 {
 	const struct qbd_map *map = READ_ONCE(chunk->map);
-	u64 good = READ_ONCE(chunk->layer->pool->in);
-	u32 mask = 0;
-	unsigned int l;
 
 	if (!map || unlikely(READ_ONCE(chunk->unreconciled)))
 		return 0;
-	good &= READ_ONCE(map->insync);
-	for (l = 0; l < map->nr_legs; l++) {
-		u64 leg = READ_ONCE(map->legs[l]);
-
-		if (qbd_leg_state(leg) == QBD_SLOT_LIVE &&
-		    (good & BIT_ULL(qbd_leg_backend(leg))))
-			mask |= BIT(l);
-	}
-	return mask;
+	return qbd_map_current(map, READ_ONCE(chunk->layer->pool->in));
 }
 
 /**
@@ -89,15 +98,8 @@ u32 qbd_chunk_writable(const struct qbd_chunk *chunk)
 bool qbd_chunk_lost(const struct qbd_chunk *chunk)
 {
 	const struct qbd_map *map = READ_ONCE(chunk->map);
-	unsigned int l, legs = 0;
 
-	for (l = 0; map && l < map->nr_legs; l++) {
-		u64 leg = READ_ONCE(map->legs[l]);
-
-		legs += qbd_leg_state(leg) == QBD_SLOT_LIVE &&
-			(READ_ONCE(map->insync) & BIT_ULL(qbd_leg_backend(leg)));
-	}
-	return map && legs < chunk->layer->policy.k;
+	return map && hweight32(qbd_map_current(map, ~0ull)) < chunk->layer->policy.k;
 }
 
 /**

@@ -114,6 +114,14 @@ static int fill_row(struct qbd_destage *d)
 	return 0;
 }
 
+/* Its chunk was freed; who did that need not have waited for the record. */
+static bool is_gone(struct qbd_journal_row *jr)
+{
+	if (READ_ONCE(jr->chunk->dead) && !jr->gone)
+		qbd_journal_drop(jr, ~0u);
+	return jr->gone || READ_ONCE(jr->chunk->dead);
+}
+
 /**
  * qbd_destage_take - take a row into a batch, and send its reads
  * @d: its place in the batch
@@ -137,10 +145,7 @@ enum qbd_taken qbd_destage_take(struct qbd_destage *d, struct qbd_journal_row *j
 		return QBD_NOT_NOW;
 	if (!lock_row(d, wait))
 		return QBD_NOT_NOW;
-	/* Who freed the chunk did not wait for the record. */
-	if (READ_ONCE(chunk->dead) && !jr->gone)
-		qbd_journal_drop(jr, ~0u);
-	if (jr->gone || !jr->live)
+	if (is_gone(jr) || !jr->live)
 		return QBD_GONE;
 	d->err = qbd_csum_load(chunk, first, last, &d->rows->unread);
 	if (d->err)
@@ -321,6 +326,14 @@ static void recorded_now(struct qbd_pool *pool)
 	spin_unlock(&pool->journal.lock);
 }
 
+/* All backends; who failed is out, with its stamps, or kept. */
+static int flush_all(struct qbd_pool *pool)
+{
+	u64 failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
+
+	return failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
+}
+
 /**
  * qbd_destage_flush - step 6: all backends, and who failed is out, with its stamps
  * @pool: the pool
@@ -333,7 +346,6 @@ static void recorded_now(struct qbd_pool *pool)
  */
 int qbd_destage_flush(struct qbd_pool *pool, u32 times, bool *unrecorded)
 {
-	u64 failed;
 	int err;
 
 	if (*unrecorded) {
@@ -342,9 +354,7 @@ int qbd_destage_flush(struct qbd_pool *pool, u32 times, bool *unrecorded)
 		recorded_now(pool);
 		return err ?: qbd_kept_since(pool, times);
 	}
-	failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
-	err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
-	return err ?: qbd_kept_since(pool, times);
+	return flush_all(pool) ?: qbd_kept_since(pool, times);
 }
 
 /**
@@ -448,6 +458,16 @@ void qbd_destage_let_go(struct qbd_destager *dr, struct qbd_destage *d, bool stu
 	qbd_ring_unpromise(dr->pool, d->promised);
 }
 
+/* To another place of the batch, which is free, or its own. */
+static void move_row(struct qbd_destage *to, const struct qbd_destage *d)
+{
+	if (to == d)
+		return;
+	*to = *d;
+	/* It holds no list: nobody waits for it now. */
+	init_completion(&to->ended);
+}
+
 /**
  * qbd_destage_fill - wait for the reads of a batch, and compute
  * @dr: the worker
@@ -468,12 +488,7 @@ unsigned int qbd_destage_fill(struct qbd_destager *dr, unsigned int nr)
 			qbd_destage_let_go(dr, d, true);
 			continue;
 		}
-		if (filled != i) {
-			/* It holds no list: nobody waits for it now. */
-			dr->rows[filled] = *d;
-			init_completion(&dr->rows[filled].ended);
-		}
-		filled++;
+		move_row(&dr->rows[filled++], d);
 	}
 	return filled;
 }
@@ -489,20 +504,7 @@ static void keep_begun(struct qbd_destager *dr, struct qbd_destage *d)
 	spin_lock(&j->lock);
 	d->jr->stuck = true;
 	spin_unlock(&j->lock);
-	if (d != &dr->rows[dr->nr_begun]) {
-		/* It holds no list: nobody waits for it now. */
-		dr->rows[dr->nr_begun] = *d;
-		init_completion(&dr->rows[dr->nr_begun].ended);
-	}
-	dr->nr_begun++;
-}
-
-/* Its chunk was freed; who did that need not have waited for the record. */
-static bool is_gone(struct qbd_journal_row *jr)
-{
-	if (READ_ONCE(jr->chunk->dead) && !jr->gone)
-		qbd_journal_drop(jr, ~0u);
-	return jr->gone || READ_ONCE(jr->chunk->dead);
+	move_row(&dr->rows[dr->nr_begun++], d);
 }
 
 /*
@@ -526,7 +528,7 @@ static void end_batch(struct qbd_destager *dr, unsigned int nr)
 		if (!d[i].rows)
 			continue;
 		lock_row(&d[i], true);
-		if (d[i].err && d[i].begun && !is_gone(d[i].jr)) {
+		if (d[i].err && d[i].jr->begun && !is_gone(d[i].jr)) {
 			keep_begun(dr, &d[i]);
 			continue;
 		}
@@ -534,6 +536,26 @@ static void end_batch(struct qbd_destager *dr, unsigned int nr)
 		end_row(dr->pool, &d[i]);
 		qbd_destage_put(dr->pool, &d[i]);
 	}
+}
+
+/* Step 7, and the end of the batch. @err: of the flush. */
+static void record_done(struct qbd_destager *dr, unsigned int nr, int err)
+{
+	struct qbd_pool *pool = dr->pool;
+	struct qbd_destage *d = dr->rows;
+	unsigned int i;
+	u64 lsn = 0;
+
+	for (i = 0; i < nr; i++) {
+		if (!d[i].err)
+			d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
+		if (!d[i].err)
+			lsn = max(lsn, append_record(&d[i], QBD_RECORD_DESTAGED));
+	}
+	err = qbd_ring_wait(pool, lsn);
+	for (i = 0; i < nr; i++)
+		d[i].err = d[i].err ?: err;
+	end_batch(dr, nr);
 }
 
 /**
@@ -550,29 +572,18 @@ void qbd_destage_resume(struct qbd_destager *dr)
 	u32 times = READ_ONCE(pool->kept_times);
 	unsigned int nr = dr->nr_begun, i;
 	struct qbd_destage *d = dr->rows;
-	u64 failed, lsn = 0;
 	int err;
 
 	for (i = 0; i < nr; i++) {
 		lock_row(&d[i], true);
-		d[i].err = is_gone(d[i].jr) ? 0 : qbd_ring_wait(pool, d[i].rows->lsn) ?:
-						  write_begun(d[i].jr);
+		/* Of a chunk that was freed no leg is current: it fails, and ends. */
+		d[i].err = qbd_ring_wait(pool, d[i].rows->lsn) ?: write_begun(d[i].jr);
 		unlock_row(&d[i]);
 	}
-	failed = qbd_backend_flush(pool, READ_ONCE(pool->in));
-	err = failed ? qbd_member_settle(pool, failed) : qbd_member_quiet(pool);
+	err = flush_all(pool);
 	if (READ_ONCE(pool->kept_times) != times)
 		err = -EIO;
-	for (i = 0; i < nr; i++) {
-		if (!d[i].err)
-			d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
-		if (!d[i].err && !READ_ONCE(d[i].jr->chunk->dead))
-			lsn = max(lsn, append_record(&d[i], QBD_RECORD_DESTAGED));
-	}
-	err = qbd_ring_wait(pool, lsn);
-	for (i = 0; i < nr; i++)
-		d[i].err = d[i].err ?: err;
-	end_batch(dr, nr);
+	record_done(dr, nr, err);
 }
 
 /**
@@ -596,7 +607,6 @@ void qbd_destage_write(struct qbd_destager *dr, unsigned int nr, bool *unrecorde
 		if (d[i].full)
 			continue;
 		d[i].rows->lsn = append_destage(&d[i]);
-		d[i].begun = d[i].rows->lsn != U64_MAX;
 		lsn = max(lsn, d[i].rows->lsn);
 	}
 	err = qbd_ring_wait(pool, lsn);
@@ -609,22 +619,12 @@ void qbd_destage_write(struct qbd_destager *dr, unsigned int nr, bool *unrecorde
 		/* The values of the others change with their last record. */
 		if (d[i].full)
 			continue;
-		if (d[i].begun)
+		if (d[i].rows->lsn != U64_MAX)
 			set_begun(&d[i], times);
 		unlock_row(&d[i]);
 	}
 	err = qbd_destage_flush(pool, times, unrecorded);
-	lsn = 0;
-	for (i = 0; i < nr; i++) {
-		if (!d[i].err)
-			d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);
-		if (!d[i].err)
-			lsn = max(lsn, append_record(&d[i], QBD_RECORD_DESTAGED));
-	}
-	err = qbd_ring_wait(pool, lsn);
-	for (i = 0; i < nr; i++)
-		d[i].err = d[i].err ?: err;
-	end_batch(dr, nr);
+	record_done(dr, nr, err);
 }
 
 /**

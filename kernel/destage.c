@@ -322,9 +322,7 @@ int qbd_destage_all(struct qbd_pool *pool, u64 *unread)
 	last = j->seq;
 	spin_unlock(&j->lock);
 	for (i = 0; i < 2 && stuck; i++) {
-		spin_lock(&j->lock);
-		set_stuck(j, false);
-		spin_unlock(&j->lock);
+		qbd_destage_again(pool);
 		while (!destaged(j, last, &stuck)) {
 			if (!qbd_destage_begin(pool))
 				return READ_ONCE(j->nr_rows) ? -EIO : 0;

@@ -13,7 +13,7 @@
 
 /*
  * One row of a batch. newest: LSN of its newest block; full: all its data is in the
- * journal, and it gets no DESTAGE record; begun: that was appended.
+ * journal, and it gets no DESTAGE record.
  */
 struct qbd_destage {
 	struct qbd_journal_row *jr;
@@ -23,7 +23,6 @@ struct qbd_destage {
 	u32 promised;
 	u32 live;
 	bool full;
-	bool begun;
 	bool locked;
 	bool reading;
 	int err;

@@ -47,5 +47,6 @@ struct qbd_map {
 
 /* chunk.c */
 struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp);
+u32 qbd_map_current(const struct qbd_map *map, u64 in);
 
 #endif

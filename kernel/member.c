@@ -48,19 +48,14 @@ static bool last_legs(struct qbd_pool *pool, u64 in)
 
 	xa_for_each(&pool->layers, i, layer) {
 		for (n = 0; !last; n++) {
-			unsigned int l, before = 0, after = 0;
+			u32 before = 0, after = 0;
 
 			/* map_lock keeps the map; dropped for each, for there may be many. */
 			spin_lock(&pool->map_lock);
 			map = xa_find(&layer->map, &n, ULONG_MAX, XA_PRESENT);
-			for (l = 0; map && l < map->nr_legs; l++) {
-				u64 bit = BIT_ULL(qbd_leg_backend(map->legs[l]));
-
-				if (qbd_leg_state(map->legs[l]) != QBD_SLOT_LIVE ||
-				    !(map->insync & bit))
-					continue;
-				before += !!(now & bit);
-				after += !!(in & bit);
+			if (map) {
+				before = hweight32(qbd_map_current(map, now));
+				after = hweight32(qbd_map_current(map, in));
 			}
 			spin_unlock(&pool->map_lock);
 			if (!map)

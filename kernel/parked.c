@@ -30,14 +30,12 @@ static bool too_short(const struct qbd_io *io)
 	for (; !found && at * layer->chunk_bytes < end; at++) {
 		u64 in = READ_ONCE(pool->in);
 		struct qbd_chunk *chunk;
+		unsigned int legs;
 		struct qbd_map *map;
-		unsigned int l, legs = 0;
 
 		spin_lock(&pool->map_lock);
 		map = xa_load(&layer->map, at);
-		for (l = 0; map && l < map->nr_legs; l++)
-			legs += qbd_leg_state(map->legs[l]) == QBD_SLOT_LIVE &&
-				(in & map->insync & BIT_ULL(qbd_leg_backend(map->legs[l])));
+		legs = map ? hweight32(qbd_map_current(map, in)) : 0;
 		spin_unlock(&pool->map_lock);
 		if (!map)
 			legs = qbd_layer_blind(layer) ? 0 : hweight64(in);
