@@ -12,10 +12,6 @@
 # shellcheck source=../lib/cut.sh
 . "$(dirname "$0")/../lib/cut.sh"
 
-rows_are() {
-	[ "$(pool_status journal_rows)" -eq "$1" ]
-}
-
 # went_through COUNT: so many rows at least have been in the journal, or are.
 went_through() {
 	assert_le "$1" $(($(pool_status journal_rows) + $(pool_status destaged))) \

@@ -42,17 +42,14 @@ all_is_well() {
 
 # Two swap areas, thin, so that chunks are made meanwhile; who wants the memory has a third of it.
 swap_areas() {
-	local shrinker status=0
+	local status=0
 	disks_pool
 	qbd volume create p/mirror --size 128M --replicas 2
 	qbd volume create p/coded --size 128M --ec 2+1
 	swap_on /dev/mapper/p-mirror
 	swap_on /dev/mapper/p-coded
 	swap_mark
-	shrink_caches &
-	shrinker=$!
-	squeezed 48 hog 144 "$seconds" || status=$?
-	kill $shrinker
+	while_shrinking squeezed 48 hog 144 "$seconds" || status=$?
 	swap_report
 	assert_eq $status 0 "status of what was swapped"
 	was_swapped 100 || fail "no more than that was swapped"
@@ -60,35 +57,32 @@ swap_areas() {
 	all_is_well
 }
 
-# fio_fills MIB [COMMAND...]: through the page cache, and it looks whether it holds what it should.
-fio_fills() {
+# files_hold MIB [COMMAND...]: files of so much in all on the volume, through the page cache, by fio, which looks
+# whether they hold what they should.
+files_hold() {
 	local mib=$1 status=0
 	shift
-	"$@" fio --name=load --directory="$mnt" --ioengine=psync --rw=randwrite --bsrange=4k-64k --size="${mib}M" \
-		--fsync=200 --time_based --runtime="$seconds" --verify=crc32c --verify_fatal=1 \
+	mkfs.ext4 -q "$v"
+	mount "$v" "$mnt"
+	while_shrinking "$@" fio --name=load --directory="$mnt" --ioengine=psync --rw=randwrite --bsrange=4k-64k \
+		--size="${mib}M" --fsync=200 --time_based --runtime="$seconds" --verify=crc32c --verify_fatal=1 \
 		--output="$WORK/fio.out" || status=$?
 	[ $status = 0 ] || { cat "$WORK/fio.out"; fail "fio"; }
+	umount "$mnt"
+	e2fsck -fn "$v" >"$WORK/fsck" 2>&1 || { cat "$WORK/fsck"; fail "ext4 is not clean"; }
+	all_is_well
 }
 
 # Files, by programs that may have a quarter of what they write, with the pages of it.
 files_of_who_is_squeezed() {
-	local shrinker
 	disks_pool
 	volume ec=2+1 256M
-	mkfs.ext4 -q "$v"
-	mount "$v" "$mnt"
-	shrink_caches &
-	shrinker=$!
-	fio_fills 128 squeezed 32
-	kill $shrinker
-	umount "$mnt"
-	e2fsck -fn "$v" >/dev/null 2>&1 || fail "ext4 is not clean"
-	all_is_well
+	files_hold 128 squeezed 32
 }
 
 # Servers that need memory to take what is written, in the machine that has none left for what is written to them.
 servers_in_the_same_machine() {
-	local shrinker i disk kinds=(nbd-server nbdkit)
+	local i disk kinds=(nbd-server nbdkit)
 	discard_all
 	devs=()
 	mkdir -p "$WORK/nbd"
@@ -101,15 +95,7 @@ servers_in_the_same_machine() {
 	qbd pool create p "${devs[@]}" --extent-size 1M --force
 	qbd pool start "${devs[@]}"
 	volume ec=2+1 512M
-	mkfs.ext4 -q "$v"
-	mount "$v" "$mnt"
-	shrink_caches &
-	shrinker=$!
-	fio_fills 384
-	kill $shrinker
-	umount "$mnt"
-	e2fsck -fn "$v" >/dev/null 2>&1 || fail "ext4 is not clean"
-	all_is_well
+	files_hold 384
 }
 
 subtest swap-areas swap_areas

@@ -71,6 +71,18 @@ hang_legs() { # INDEX...: requests to them wait until the next fail_legs or heal
 	done
 }
 
+remove_pool() {
+	dmsetup remove --retry p-v
+	dmsetup remove --retry p
+}
+
+# crash_without INDEX...: the pool ends while these legs fail; then they are there again.
+crash_without() {
+	fail_legs "$@"
+	remove_pool
+	heal_legs "$@"
+}
+
 worker_waits() { # NAME: one of that work queue's is in a sleep that nothing ends but what it waits for
 	ps -e -o stat,comm | grep -q "^D.*kworker.*+qbd-$1"
 }
@@ -176,12 +188,8 @@ rows_are_made_whole_first() {
 	# All that is known of the chunk is in its tables, but that the range is active.
 	message checkpoint
 	write_block "$WORK/data" 0
-	tag=$(pool_status epoch)
-	tag=${tag#*:}
-	fail_legs 0 1 2
-	dmsetup remove --retry p-v
-	dmsetup remove --retry p
-	heal_legs 0 1 2
+	tag=$(tag_of_pool)
+	crash_without 0 1 2
 	# The operator says so.
 	dmsetup create p --table "0 8192 qbd-pool 1 ${devs[2]} 4 force_history $tag on_loss queue"
 	dmsetup create p-v --table "0 32768 qbd /dev/mapper/p v"
@@ -209,20 +217,15 @@ forced_start_is_no_zeros() {
 		volume ec=2+1 16M
 		random_file "$WORK/data" 4
 		put "$WORK/data"
-		tag=$(pool_status epoch)
-		tag=${tag#*:}
-		fail_legs 0 1 2
-		dmsetup remove --retry p-v
-		dmsetup remove --retry p
-		heal_legs 0 1 2
+		tag=$(tag_of_pool)
+		crash_without 0 1 2
 		dmsetup create p --table "0 8192 qbd-pool 1 ${devs[i]} 2 force_history $tag"
 		dmsetup create p-v --table "0 32768 qbd /dev/mapper/p v"
 		for block in 0 1 2 600; do
 			assert_fails 'Input/output error' dd if="$v" of=/dev/null bs=4096 skip=$block count=1 \
 				iflag=direct status=none
 		done
-		dmsetup remove --retry p-v
-		dmsetup remove --retry p
+		remove_pool
 		dm_remove_all
 	done
 }
@@ -447,9 +450,8 @@ chunk_legs() { # sets legs: where the legs of the first chunk of the first volum
 	done
 }
 
-# A destage is cut in the middle, of a part of a row of which a leg is missing: its old parity is gone, and
-# the new one says nothing without the data that it is of. It is completed as it was begun.
-destage_is_completed() {
+# A pool in which the destage of a part of the first row, of which a leg is missing, was cut in the middle.
+destage_cut() {
 	leg_pool_journal 3 64 error --extent-size 1M
 	volume ec=2+1 16M
 	random_file "$WORK/data" 4
@@ -461,6 +463,12 @@ destage_is_completed() {
 	legs_are flakey '0 1000000 1 error_writes' "${legs[1]}"
 	! message checkpoint 2>/dev/null || fail "destaged to nowhere"
 	wait_until 20 kept_is "$(printf %x $((1 << legs[1])))"
+}
+
+# A destage is cut in the middle, of a part of a row of which a leg is missing: its old parity is gone, and
+# the new one says nothing without the data that it is of. It is completed as it was begun.
+destage_is_completed() {
+	destage_cut
 	heal_legs "${legs[1]}"
 	wait_until 20 nothing_failing
 	dd if="$WORK/block" of="$WORK/data" bs=4096 count=1 seek=1 conv=notrunc status=none
@@ -474,22 +482,9 @@ destage_is_completed() {
 	assert_eq "$(pool_status lost)" 0 "lost blocks"
 }
 
-no_rows() {
-	[ "$(pool_status journal_rows)" = 0 ]
-}
-
 # The chunk is freed by a record that fails, as it seems, and is durable later, while a destage waits to be completed.
 freed_while_begun() {
-	leg_pool_journal 3 64 error --extent-size 1M
-	volume ec=2+1 16M
-	random_file "$WORK/data" 4
-	put "$WORK/data"
-	chunk_legs
-	qbd backend fail p "${devs[legs[0]]}"
-	random_file "$WORK/block" 1
-	write_block "$WORK/block" 1
-	legs_are flakey '0 1000000 1 error_writes' "${legs[1]}"
-	! message checkpoint 2>/dev/null || fail "destaged to nowhere"
+	destage_cut
 	legs_are flakey '0 1000000 1 error_writes' 3 4
 	! blkdiscard -f -l $((2 << 20)) "$v" 2>/dev/null || fail "freed without a record"
 	heal_legs "${legs[1]}" 3 4
@@ -497,7 +492,7 @@ freed_while_begun() {
 	# It goes on: others are destaged, and nothing is left of it.
 	write_block "$WORK/block" 600
 	message checkpoint
-	wait_until 20 no_rows
+	wait_until 20 rows_are 0
 	dd if="$WORK/block" of="$WORK/data" bs=4096 count=1 seek=600 conv=notrunc status=none
 	dd if="$v" of="$WORK/read" bs=1M count=4 iflag=direct status=none
 	cmp -i $((2 << 20)) "$WORK/read" "$WORK/data"
@@ -529,8 +524,7 @@ nothing_in_place_without_record() {
 	fail_legs 3 4
 	! wait $writer || fail "written without a ring"
 	! wait $pid || fail "destaged without a ring"
-	dmsetup remove --retry p-v
-	dmsetup remove --retry p
+	remove_pool
 	heal_legs 3 4
 	qbd pool start p
 	dd if="$WORK/block" of="$WORK/data" bs=4096 count=1 seek=1 conv=notrunc status=none

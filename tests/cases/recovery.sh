@@ -111,10 +111,6 @@ ring_has() { # COUNT
 	[ "$(ring_members | wc -w)" -ge "$1" ]
 }
 
-tag_of_pool() {
-	pool_status epoch | sed 's/.*://'
-}
-
 # A leg that was not filled yet, when the backend goes that has the other one.
 needed_legs_are_waited_for() {
 	local chunk tag lost=()

@@ -59,6 +59,16 @@ shrink_caches() {
 	done
 }
 
+# while_shrinking COMMAND...: beside that.
+while_shrinking() {
+	local shrinker status=0
+	shrink_caches &
+	shrinker=$!
+	"$@" || status=$?
+	kill $shrinker
+	return $status
+}
+
 # hog MIB SECONDS: touches that much memory again and again, for that long and at least once, and
 # looks whether it holds what it should.
 hog() {

@@ -110,6 +110,16 @@ pool_status() {
 	esac
 }
 
+# tag_of_pool: of its newest epoch, as force_history takes it.
+tag_of_pool() {
+	pool_status epoch | sed 's/.*://'
+}
+
+# rows_are COUNT: so many are in the journal.
+rows_are() {
+	[ "$(pool_status journal_rows)" -eq "$1" ]
+}
+
 # backend_field FIELD INDEX: of the answer to the message "backends".
 backend_field() {
 	local column
