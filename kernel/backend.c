@@ -430,7 +430,7 @@ struct qbd_backend *qbd_backend_open_empty(struct qbd_pool *pool, const char *pa
 	err = -ENOMEM;
 	if (!b->super_buffer || qbd_latency_alloc(b) ||
 	    bioset_init(&b->bios, BIOS, offsetof(struct qbd_bio, bio), BIOSET_NEED_BVECS) ||
-	    mempool_init_page_pool(&b->copies, COPIES, 0))
+	    qbd_reserve_pages(&b->copies, COPIES))
 		goto out;
 	*error = "No such block device";
 	err = qbd_devt_from_path(path, &devt);

@@ -58,8 +58,7 @@ size_t qbd_chunk_bytes(u32 nr_ranges, u32 csum_pages)
 static struct qbd_chunk *chunk_new(struct qbd_layer *layer, u32 number, gfp_t gfp)
 {
 	size_t bytes = qbd_chunk_bytes(layer->nr_ranges, layer->csum_pages);
-	struct qbd_chunk *chunk = kmalloc(bytes, gfp == GFP_NOIO ? GFP_NOWAIT | __GFP_NOWARN :
-								   gfp);
+	struct qbd_chunk *chunk = gfp == GFP_NOIO ? qbd_memory_try(bytes) : kmalloc(bytes, gfp);
 	bool pooled = false;
 
 	if (!chunk && gfp == GFP_NOIO) {
@@ -118,11 +117,10 @@ static void chunk_release(struct qbd_chunk *chunk)
  * qbd_chunk_get - find a chunk or make it ready for use, whether it exists or not
  * @layer: the layer
  * @number: the chunk's number in the layer
- * @gfp: GFP_NOIO, with which it does not fail; or GFP_KERNEL, in activation, when no
- *	checkpoint would fill a reserve
+ * @gfp: GFP_NOIO; or GFP_KERNEL, in activation, when no checkpoint would fill a reserve
  *
  * Sleeps; nothing is locked that a checkpoint needs. Return: with a reference, or
- * NULL: no memory.
+ * NULL: no memory, with GFP_NOIO in an outage only.
  */
 struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp)
 {

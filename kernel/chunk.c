@@ -21,10 +21,21 @@
 
 #include "qbd.h"
 
+/**
+ * qbd_map_alloc - a map without legs
+ * @nr_legs: of so many
+ * @gfp: GFP_KERNEL; or GFP_NOIO, which never fails: memory.c
+ *
+ * Sleeps. Return: NULL when there is no memory.
+ */
 struct qbd_map *qbd_map_alloc(unsigned int nr_legs, gfp_t gfp)
 {
-	struct qbd_map *map = kzalloc(struct_size(map, legs, nr_legs), gfp);
+	struct qbd_map *map;
 
+	if (gfp == GFP_NOIO)
+		gfp = QBD_GFP_OWN;
+	while (!(map = kzalloc(struct_size(map, legs, nr_legs), gfp)) && gfp == QBD_GFP_OWN)
+		schedule_timeout_uninterruptible(1);
 	if (map)
 		map->nr_legs = nr_legs;
 	return map;
@@ -226,8 +237,8 @@ static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
 	if (qbd_layer_blind(layer))
 		return 0;
 	qbd_memory_reserve(&layer->map, chunk->number, GFP_NOIO);
-	while (!chunk->new_map)
-		chunk->new_map = qbd_map_alloc(nr_legs, GFP_NOIO | __GFP_MEMALLOC);
+	if (!chunk->new_map)
+		chunk->new_map = qbd_map_alloc(nr_legs, GFP_NOIO);
 	*err = qbd_csum_fresh(chunk);
 	if (*err)
 		return 0;

@@ -81,7 +81,7 @@ static bool pages_get(struct qbd_pool *pool, struct qbd_csum_page **list, u32 nr
 	while (nr--) {
 		struct qbd_csum_page *page = wait ?
 			qbd_memory_wait(pool, &pool->csums) :
-			qbd_memory_csum_page(GFP_NOWAIT | __GFP_NOWARN);
+			qbd_memory_csum_page(QBD_GFP_TRY);
 
 		if (!page)
 			return false;
@@ -146,17 +146,21 @@ static bool prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr, bool wait)
  *
  * So that loading them, or making them for a new chunk, waits for none. Sleeps; what
  * it waits for is a checkpoint, so nothing is locked (memory.c).
+ *
+ * Return: 0; -EIO in an outage.
  */
-void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
+int qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
+	bool got;
 
 	if (prepare_rows(chunk, first, nr, false))
-		return;
+		return 0;
 	mutex_lock(&pool->memory_mutex);
 	/* What another one got for the chunk meanwhile is not waited for. */
-	prepare_rows(chunk, first, nr, true);
+	got = prepare_rows(chunk, first, nr, true);
 	mutex_unlock(&pool->memory_mutex);
+	return got ? 0 : -EIO;
 }
 
 /**
@@ -171,19 +175,23 @@ void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
  * is not its turn. A chunk that somebody has is not forgotten, and keeps its pages; were
  * those of the reserve all in such chunks, nobody would get one.
  *
- * Sleeps; nothing is locked that a checkpoint needs. Return: with a reference.
+ * Sleeps; nothing is locked that a checkpoint needs. Return: with a reference; NULL in
+ * an outage.
  */
 struct qbd_chunk *qbd_chunk_get_rows(struct qbd_layer *layer, u32 number, u32 first, u32 nr)
 {
 	struct qbd_chunk *chunk = qbd_chunk_get(layer, number, GFP_NOIO);
 	struct qbd_pool *pool = layer->pool;
 
-	if (prepare_rows(chunk, first, nr, false))
+	if (!chunk || prepare_rows(chunk, first, nr, false))
 		return chunk;
 	qbd_chunk_put(chunk);
 	mutex_lock(&pool->memory_mutex);
 	chunk = qbd_chunk_get(layer, number, GFP_NOIO);
-	prepare_rows(chunk, first, nr, true);
+	if (chunk && !prepare_rows(chunk, first, nr, true)) {
+		qbd_chunk_put(chunk);
+		chunk = NULL;
+	}
 	mutex_unlock(&pool->memory_mutex);
 	return chunk;
 }

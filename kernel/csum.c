@@ -108,8 +108,10 @@ static struct qbd_pending *segment_use(struct qbd_chunk *chunk, u32 unit,
  * @last: the last unit
  *
  * Sleeps. Ends with qbd_csum_unreserve().
+ *
+ * Return: 0; -EIO in an outage, when there is no memory; then nothing is reserved.
  */
-void qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
+int qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
 	u32 unit;
@@ -119,19 +121,25 @@ void qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
 	got = qbd_csum_try_reserve(chunk, first, last);
 	spin_unlock_irq(&chunk->lock);
 	if (got)
-		return;
+		return 0;
 	/* It holds none now, and one waits at a time. */
+	got = true;
 	mutex_lock(&pool->pending_mutex);
-	for (unit = first; unit <= last; unit = next_segment(unit)) {
+	for (unit = first; got && unit <= last; unit = next_segment(unit)) {
 		struct qbd_pending *spare = qbd_memory_wait(pool, &pool->pendings);
 
+		got = spare;
 		spin_lock_irq(&chunk->lock);
-		spare = segment_use(chunk, unit, spare);
+		if (got)
+			spare = segment_use(chunk, unit, spare);
+		else if (unit > first)
+			qbd_csum_unreserve(chunk, first, unit - 1);
 		spin_unlock_irq(&chunk->lock);
 		if (spare)
 			mempool_free(spare, &pool->pendings);
 	}
 	mutex_unlock(&pool->pending_mutex);
+	return got ? 0 : -EIO;
 }
 
 /**
@@ -152,7 +160,7 @@ bool qbd_csum_try_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
 		struct qbd_pending *spare = NULL;
 
 		if (!*segment_of(chunk, unit)) {
-			spare = mempool_alloc(&pool->pendings, GFP_NOWAIT | __GFP_NOWARN);
+			spare = mempool_alloc(&pool->pendings, QBD_GFP_TRY);
 			if (!spare) {
 				if (unit > first)
 					qbd_csum_unreserve(chunk, first, unit - 1);
@@ -166,7 +174,7 @@ bool qbd_csum_try_reserve(struct qbd_chunk *chunk, u32 first, u32 last)
 
 static void segment_trim(struct qbd_chunk *chunk, struct qbd_pending **s)
 {
-	if ((*s)->users || !bitmap_empty((*s)->pending, QBD_SEGMENT_UNITS) ||
+	if ((*s)->users || (*s)->torn || !bitmap_empty((*s)->pending, QBD_SEGMENT_UNITS) ||
 	    !bitmap_empty((*s)->captured, QBD_SEGMENT_UNITS))
 		return;
 	mempool_free(*s, &chunk->layer->pool->pendings);
@@ -189,6 +197,43 @@ void qbd_csum_unreserve(struct qbd_chunk *chunk, u32 first, u32 last)
 
 		(*s)->users--;
 		segment_trim(chunk, s);
+	}
+}
+
+/**
+ * qbd_csum_keep - rows of a write that failed cannot be settled now: what settles them
+ * finds the room for their values that the write had. Context: chunk->lock.
+ * @chunk: the chunk
+ * @first: the first unit, which is reserved as those up to
+ * @last: the last unit
+ */
+void qbd_csum_keep(struct qbd_chunk *chunk, u32 first, u32 last)
+{
+	u32 unit;
+
+	lockdep_assert_held(&chunk->lock);
+	for (unit = first; unit <= last; unit = next_segment(unit))
+		(*segment_of(chunk, unit))->torn = true;
+}
+
+/**
+ * qbd_csum_settled - nothing in the chunk is torn any more. Context: chunk->lock.
+ * @chunk: the chunk
+ */
+void qbd_csum_settled(struct qbd_chunk *chunk)
+{
+	u32 p, s;
+
+	lockdep_assert_held(&chunk->lock);
+	for (p = 0; p < chunk->layer->csum_pages; p++) {
+		for (s = 0; chunk->csums[p] && s < QBD_SEGMENTS; s++) {
+			struct qbd_pending **segment = &chunk->csums[p]->segments[s];
+
+			if (!*segment || !(*segment)->torn)
+				continue;
+			(*segment)->torn = false;
+			segment_trim(chunk, segment);
+		}
 	}
 }
 

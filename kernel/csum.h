@@ -19,12 +19,14 @@ struct qbd_pages;
 
 /*
  * Checksums that are newer than their last durable record, of 126 units; csum.c
- * tells what pending and captured are. users: writes in flight.
+ * tells what pending and captured are. users: writes in flight. torn: one failed, and
+ * its rows are not settled (kept.c).
  */
 struct qbd_pending {
 	DECLARE_BITMAP(pending, QBD_SEGMENT_UNITS);
 	DECLARE_BITMAP(captured, QBD_SEGMENT_UNITS);
 	u32 users;
+	bool torn;
 	u32 now[QBD_SEGMENT_UNITS];
 	u32 snap[QBD_SEGMENT_UNITS];
 };
@@ -53,7 +55,7 @@ struct qbd_csum_page {
 
 /* csum-page.c */
 bool qbd_csum_loaded(const struct qbd_chunk *chunk, u32 first, u32 last);
-void qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr);
+int qbd_csum_prepare_rows(struct qbd_chunk *chunk, u32 first, u32 nr);
 struct qbd_chunk *qbd_chunk_get_rows(struct qbd_layer *layer, u32 number, u32 first, u32 nr);
 int qbd_csum_fresh(struct qbd_chunk *chunk);
 int qbd_csum_load(struct qbd_chunk *chunk, u32 first, u32 last, u64 *unread);
@@ -69,9 +71,11 @@ void qbd_csum_write(struct qbd_chunk *chunk, u32 legs, bool all, struct qbd_page
 /* csum.c */
 u32 qbd_csum_get(const struct qbd_chunk *chunk, u32 unit);
 void qbd_csum_set(struct qbd_chunk *chunk, u32 unit, u32 value);
-void qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last);
+int qbd_csum_reserve(struct qbd_chunk *chunk, u32 first, u32 last);
 bool qbd_csum_try_reserve(struct qbd_chunk *chunk, u32 first, u32 last);
 void qbd_csum_unreserve(struct qbd_chunk *chunk, u32 first, u32 last);
+void qbd_csum_keep(struct qbd_chunk *chunk, u32 first, u32 last);
+void qbd_csum_settled(struct qbd_chunk *chunk);
 void qbd_csum_capture(struct qbd_chunk *chunk);
 u64 qbd_csum_append(struct qbd_chunk *chunk);
 u64 qbd_csum_append_units(struct qbd_chunk *chunk, u32 first, u32 last);

@@ -139,7 +139,8 @@ enum qbd_taken qbd_destage_take(struct qbd_destage *d, struct qbd_journal_row *j
 	memset(d, 0, sizeof(*d));
 	d->jr = jr;
 	init_completion(&d->ended);
-	qbd_csum_prepare_rows(chunk, jr->row, 1);
+	if (qbd_csum_prepare_rows(chunk, jr->row, 1))
+		return QBD_NOT_NOW;
 	d->rows = qbd_rows_alloc(chunk, jr->row, 1, wait ? GFP_NOIO : GFP_NOWAIT);
 	if (!d->rows)
 		return QBD_NOT_NOW;

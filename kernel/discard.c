@@ -25,11 +25,10 @@ static int free_if_empty(struct qbd_chunk *chunk)
 {
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_row_lock lock;
-	int err = qbd_ring_admit(layer->pool);
+	int err = qbd_ring_admit(layer->pool) ?: qbd_csum_prepare_rows(chunk, 0, layer->rows);
 
 	if (err)
 		return err;
-	qbd_csum_prepare_rows(chunk, 0, layer->rows);
 	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
 	if (!chunk->dead && chunk->map &&
 	    RB_EMPTY_ROOT(&chunk->journal) &&
@@ -63,10 +62,10 @@ static int discard_rows(struct qbd_chunk *chunk, u32 first, u32 last, u64 *unrea
 	bool journaled;
 
 again:
-	err = qbd_ring_admit(layer->pool);
+	err = qbd_ring_admit(layer->pool) ?:
+	      qbd_csum_prepare_rows(chunk, first, last - first + 1);
 	if (err)
 		return err;
-	qbd_csum_prepare_rows(chunk, first, last - first + 1);
 	qbd_chunk_lock(chunk, &lock, first, last);
 	spin_lock_irq(&chunk->lock);
 	journaled = qbd_journal_has(chunk, first, last);
@@ -85,9 +84,8 @@ again:
 	err = qbd_chunk_prepare(chunk, first, last, true);
 	if (err)
 		goto unlock;
-	err = qbd_csum_load(chunk, from, to, unread);
+	err = qbd_csum_load(chunk, from, to, unread) ?: qbd_csum_reserve(chunk, from, to);
 	if (!err) {
-		qbd_csum_reserve(chunk, from, to);
 		spin_lock_irq(&chunk->lock);
 		for (unit = from; unit <= to; unit++)
 			if (qbd_csum_get(chunk, unit) != QBD_CSUM_HOLE)
@@ -148,6 +146,8 @@ static int discard(struct qbd_layer *layer, u64 at, u64 bytes, u64 *unread)
 			continue;
 		/* All of it: free_if_empty() looks at all. */
 		chunk = qbd_chunk_get_rows(layer, number, 0, layer->rows);
+		if (!chunk)
+			return -EIO;
 		if (!READ_ONCE(chunk->map))
 			err = 0;
 		else if (!start && (end == layer->chunk_bytes || at == size))

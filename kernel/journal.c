@@ -247,18 +247,19 @@ bool qbd_journal_straight(struct qbd_chunk *chunk, u32 first, u32 last)
 		 qbd_chunk_current(chunk) == BIT(qbd_policy_legs(&layer->policy)) - 1));
 }
 
-/* Memory for a request; what could not be had is left out. */
+/* Memory for a request, which may @wait. What could not be had is left out. */
 static bool space_fill(struct qbd_layer *layer, struct qbd_journal_space *space, u32 nr_rows,
-		       u32 nr_pages, gfp_t gfp)
+		       u32 nr_pages, bool wait)
 {
-	struct qbd_journal *j = &layer->pool->journal;
+	struct qbd_pool *pool = layer->pool;
+	struct qbd_journal *j = &pool->journal;
 
 	while (space->nr_rows < nr_rows) {
-		struct qbd_journal_row *jr = kmalloc(row_bytes(layer), GFP_NOWAIT | __GFP_NOWARN);
-		bool pooled = !jr && gfpflags_allow_blocking(gfp);
+		struct qbd_journal_row *jr = qbd_memory_try(row_bytes(layer));
+		bool pooled = !jr && wait;
 
 		if (pooled)
-			jr = mempool_alloc(&j->row_pool, gfp);
+			jr = qbd_memory_wait(pool, &j->row_pool);
 		if (!jr)
 			return false;
 		memset(jr, 0, row_bytes(layer));
@@ -267,7 +268,8 @@ static bool space_fill(struct qbd_layer *layer, struct qbd_journal_space *space,
 		space->nr_rows++;
 	}
 	while (space->nr_pages < nr_pages) {
-		struct page *page = mempool_alloc(&j->pages, gfp | __GFP_NOWARN);
+		struct page *page = wait ? qbd_memory_wait(pool, &j->pages) :
+				    mempool_alloc(&j->pages, QBD_GFP_TRY);
 
 		if (!page)
 			return false;
@@ -388,13 +390,19 @@ int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 		return READ_ONCE(pool->ring.error) ?: -EIO;
 	}
 	/* As qbd_rows_alloc() does it. */
-	if (!space_fill(layer, space, nr_rows, nr_pages, GFP_NOWAIT)) {
+	if (!space_fill(layer, space, nr_rows, nr_pages, false)) {
 		space_empty(pool, space);
 		mutex_lock(&pool->journal.space_mutex);
-		space_fill(layer, space, nr_rows, nr_pages, GFP_NOIO);
+		got = space_fill(layer, space, nr_rows, nr_pages, true);
 		mutex_unlock(&pool->journal.space_mutex);
 	}
-	return 0;
+	if (got)
+		return 0;
+	/* An outage began. */
+	space_empty(pool, space);
+	uncount_pages(pool, nr_pages);
+	qbd_journal_unreserve(layer, space);
+	return -EIO;
 }
 
 /**
@@ -682,10 +690,9 @@ int qbd_journal_init(struct qbd_pool *pool)
 	j->max_pages = min_t(u32, pool->members.ring_blocks / 5, MAX_PAGES);
 	if (pool->members.journal == QBD_JOURNAL_OFF)
 		return 0;
-	return mempool_init_page_pool(&j->pages, min_t(u32, MIN_PAGES, j->max_pages), 0) ?:
-	       mempool_init_kmalloc_pool(&j->row_pool, MIN_ROWS,
-					 struct_size(jr, pages, QBD_MAX_K * QBD_MAX_BLOCK /
-						     PAGE_SIZE)) ?:
+	return qbd_reserve_pages(&j->pages, min_t(u32, MIN_PAGES, j->max_pages)) ?:
+	       qbd_reserve_bytes(&j->row_pool, MIN_ROWS,
+				 struct_size(jr, pages, QBD_MAX_K * QBD_MAX_BLOCK / PAGE_SIZE)) ?:
 	       qbd_destage_init(pool);
 }
 

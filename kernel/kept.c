@@ -138,13 +138,14 @@ void qbd_kept_doubt(struct qbd_pool *pool, u64 which)
  * @first: the first row
  * @last: the last row
  *
- * Their ranges are active, and stay so. Context: process.
+ * Their ranges are active, and stay so; their checksums are reserved. Context: process.
  */
 void qbd_kept_torn(struct qbd_chunk *chunk, u32 first, u32 last)
 {
-	u32 i, range_rows = chunk->layer->range_rows;
+	u32 i, range_rows = chunk->layer->range_rows, units = chunk->layer->units;
 
 	spin_lock_irq(&chunk->lock);
+	qbd_csum_keep(chunk, first * units, (last + 1) * units - 1);
 	for (i = first / range_rows; i <= last / range_rows; i++)
 		chunk->ranges[i].torn = TORN;
 	spin_unlock_irq(&chunk->lock);
@@ -243,6 +244,31 @@ static int rewrite_rows(struct qbd_chunk *chunk, u32 first, u32 nr, u32 legs)
 	return err;
 }
 
+/*
+ * Rows from @row on, at most @nr, that a write may have left torn: their checksums are
+ * loaded, for a chunk with active ranges keeps them. Return: 0 if @row is not among them.
+ */
+static u32 rows_loaded(struct qbd_chunk *chunk, u32 row, u32 nr)
+{
+	u32 units = chunk->layer->units, n = 0;
+
+	while (n < nr && qbd_csum_loaded(chunk, (row + n) * units, (row + n + 1) * units - 1))
+		n++;
+	return n;
+}
+
+/* Nothing in the range is torn any more. Context: chunk->lock. */
+static void range_whole(struct qbd_chunk *chunk, u32 range)
+{
+	u32 i;
+
+	chunk->ranges[range].torn = WHOLE;
+	for (i = 0; i < chunk->layer->nr_ranges; i++)
+		if (chunk->ranges[i].torn)
+			return;
+	qbd_csum_settled(chunk);
+}
+
 /* One range. It is torn until all of it was settled. */
 static int rewrite_range(struct qbd_chunk *chunk, u32 range, u32 legs)
 {
@@ -258,15 +284,15 @@ static int rewrite_range(struct qbd_chunk *chunk, u32 range, u32 legs)
 	spin_unlock_irq(&chunk->lock);
 	if (!legs && !torn)
 		return 0;
-	for (; row < end && !err; row += nr) {
-		nr = min(layer->io_rows - row % layer->io_rows, end - row);
-		if (torn || wants(chunk, row, row + nr - 1))
+	for (; row < end && !err; row += nr ?: 1) {
+		nr = rows_loaded(chunk, row, min(layer->io_rows - row % layer->io_rows, end - row));
+		if (nr && (torn || wants(chunk, row, row + nr - 1)))
 			err = rewrite_rows(chunk, row, nr, legs);
 		cond_resched();
 	}
 	spin_lock_irq(&chunk->lock);
 	if (!err && chunk->ranges[range].torn == SETTLING)
-		chunk->ranges[range].torn = WHOLE;
+		range_whole(chunk, range);
 	spin_unlock_irq(&chunk->lock);
 	return err;
 }

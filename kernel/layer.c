@@ -456,6 +456,10 @@ static int free_chunks(struct qbd_layer *layer)
 		if (err)
 			break;
 		chunk = qbd_chunk_get(layer, n, GFP_NOIO);
+		if (!chunk) {
+			err = -EIO;
+			break;
+		}
 		qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
 		err = qbd_chunk_free(chunk);
 		qbd_chunk_unlock(chunk, &lock);

@@ -416,7 +416,7 @@ void qbd_page_free(struct page *page, mempool_t *pages)
 		return;
 	}
 	put_page(page);
-	page = alloc_page(GFP_NOWAIT | __GFP_NOWARN);
+	page = alloc_page(QBD_GFP_TRY);
 	if (page)
 		mempool_free(page, pages);
 }

@@ -197,8 +197,8 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	    !pool->reap_wq || !pool->event_wq || !pool->kept_wq || !pool->kept_buffer ||
 	    qbd_owner_init(pool) ||
 	    qbd_pages_init(&pool->checkpoint_pages) ||
-	    mempool_init_page_pool(&pool->pages, PAGE_RESERVE, 0) ||
-	    mempool_init_kmalloc_pool(&pool->rows, 4, qbd_rows_max())) {
+	    qbd_reserve_pages(&pool->pages, PAGE_RESERVE) ||
+	    qbd_reserve_bytes(&pool->rows, 4, qbd_rows_max())) {
 		INIT_LIST_HEAD(&pool->list);
 		pool_free(pool);
 		return NULL;

@@ -251,6 +251,17 @@ int qbd_memory_begin(void);
 void qbd_memory_end(void);
 int qbd_memory_init(struct qbd_pool *pool);
 void qbd_memory_exit(struct qbd_pool *pool);
+/*
+ * How memory is asked for before a reserve is. Not the kernel's own: who frees memory by
+ * writing to a volume has all of that, and would leave none to the drivers below.
+ */
+#define QBD_GFP_TRY	(GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC)
+/* Of what has no reserve: from the kernel's own, or again later. */
+#define QBD_GFP_OWN	(GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY | __GFP_MEMALLOC)
+
+int qbd_reserve_bytes(mempool_t *reserve, int nr, size_t bytes);
+int qbd_reserve_pages(mempool_t *reserve, int nr);
+void *qbd_memory_try(size_t bytes);
 void *qbd_memory_wait(struct qbd_pool *pool, mempool_t *reserve);
 int qbd_memory_reserve(struct xarray *xa, unsigned long index, gfp_t gfp);
 struct qbd_csum_page *qbd_memory_csum_page(gfp_t gfp);

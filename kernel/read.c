@@ -367,7 +367,7 @@ static struct read *read_new(struct qbd_io *io, struct qbd_chunk *chunk, u64 in_
 	struct read *r;
 
 	bytes = ALIGN(struct_size(r, csums, nr), sizeof(struct page *));
-	r = kmalloc(bytes + pages, GFP_NOWAIT | __GFP_NOWARN);
+	r = qbd_memory_try(bytes + pages);
 	if (!r)
 		return NULL;
 	r->io = io;
@@ -447,7 +447,7 @@ static u64 late_after(const struct qbd_chunk *chunk, u32 legs)
 /* Makes a read one that may be hedged. No memory for it: then it is not. */
 static void hedge_begin(struct read *r)
 {
-	struct hedge *h = kzalloc(sizeof(*h), GFP_NOWAIT | __GFP_NOWARN);
+	struct hedge *h = kzalloc(sizeof(*h), QBD_GFP_TRY);
 
 	if (!h)
 		return;
@@ -624,7 +624,9 @@ static int read_rows(struct qbd_chunk *chunk, struct qbd_io *io, u64 in_chunk,
 	bool compared = false;
 	int err;
 
-	qbd_csum_prepare_rows(chunk, first, last - first + 1);
+	err = qbd_csum_prepare_rows(chunk, first, last - first + 1);
+	if (err)
+		return err;
 	rows = qbd_rows_alloc(chunk, first, last - first + 1, GFP_NOIO);
 	rows->avoid = qbd_latency_slow(chunk);
 	if (hedge) {
@@ -747,7 +749,9 @@ static void read_slow_work(struct work_struct *work)
 		chunk = xa_load(&layer->map, number) ?
 			qbd_chunk_get_rows(layer, number, first, last - first + 1) :
 			qbd_chunk_get(layer, number, GFP_NOIO);
-		err = 0;
+		err = chunk ? 0 : -EIO;
+		if (err)
+			break;
 		if (READ_ONCE(chunk->map))
 			err = read_rows(chunk, io, in_chunk, NULL);
 		else if (qbd_layer_blind(layer))

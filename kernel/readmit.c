@@ -120,6 +120,8 @@ static int forget_legs(struct qbd_pool *pool, unsigned int index)
 			if (err)
 				return err;
 			chunk = qbd_chunk_get(layer, n, GFP_NOIO);
+			if (!chunk)
+				return -EIO;
 			mutex_lock(&chunk->mutex);
 			err = qbd_ring_wait(pool, chunk->record_lsn);
 			if (!err && chunk->map && !chunk->dead) {
@@ -152,9 +154,7 @@ static void know_chunk(struct qbd_layer *layer, const struct qbd_slot *e)
 	struct qbd_chunk *chunk;
 	struct qbd_map *map;
 
-	do {
-		map = qbd_map_alloc(qbd_policy_legs(&layer->policy), GFP_NOIO | __GFP_MEMALLOC);
-	} while (!map);
+	map = qbd_map_alloc(qbd_policy_legs(&layer->policy), GFP_NOIO);
 	map->gen = e->gen;
 	map->epoch = e->epoch;
 	map->insync = e->insync;
@@ -241,6 +241,8 @@ static int drop_stale(struct qbd_backend *b, const struct qbd_slot *entries)
 			if (!stale)
 				continue;
 			chunk = qbd_chunk_get(layer, n, GFP_NOIO);
+			if (!chunk)
+				return -EIO;
 			mutex_lock(&chunk->mutex);
 			err = qbd_ring_wait(pool, chunk->record_lsn);
 			if (!err) {

@@ -241,6 +241,78 @@ static void write_again(struct qbd_rows *rows)
 				rows->write[row] |= BIT(l);
 }
 
+/* The value that was found for a unit of the chunk. */
+static u32 found_csum(struct qbd_rows *rows, u32 unit)
+{
+	u32 units = rows->chunk->layer->units;
+
+	return *qbd_rows_csum(rows, unit % units, unit / units - rows->first);
+}
+
+static bool found_other(struct qbd_rows *rows, u32 unit)
+{
+	return found_csum(rows, unit) != qbd_csum_get(rows->chunk, unit);
+}
+
+/* What was found is recorded, in memory (qbd_csum_record()). */
+static void record_csums(struct qbd_rows *rows, u32 from, u32 to)
+{
+	struct qbd_chunk *chunk = rows->chunk;
+	u32 unit;
+
+	spin_lock_irq(&chunk->lock);
+	for (unit = from; unit <= to; unit++)
+		if (found_other(rows, unit))
+			qbd_csum_record(chunk, unit, found_csum(rows, unit));
+	spin_unlock_irq(&chunk->lock);
+}
+
+/*
+ * All of it, or nothing where there is no memory: a flush may come any time. Context:
+ * chunk->lock.
+ */
+static bool try_set_csums(struct qbd_rows *rows, u32 from, u32 to)
+{
+	struct qbd_chunk *chunk = rows->chunk;
+	u32 unit;
+	bool got;
+
+	for (unit = from; unit <= to; unit++)
+		if (found_other(rows, unit) && !qbd_csum_try_reserve(chunk, unit, unit))
+			break;
+	got = unit > to;
+	while (unit-- > from) {
+		if (!found_other(rows, unit))
+			continue;
+		if (got)
+			qbd_csum_set(chunk, unit, found_csum(rows, unit));
+		qbd_csum_unreserve(chunk, unit, unit);
+	}
+	return got;
+}
+
+/* What was found is pending. After an outage there is room for it: qbd_csum_keep(). */
+static int set_csums(struct qbd_rows *rows, u32 from, u32 to)
+{
+	struct qbd_chunk *chunk = rows->chunk;
+	bool got;
+	int err;
+
+	spin_lock_irq(&chunk->lock);
+	got = try_set_csums(rows, from, to);
+	spin_unlock_irq(&chunk->lock);
+	if (got)
+		return 0;
+	err = qbd_csum_reserve(chunk, from, to);
+	if (err)
+		return err;
+	spin_lock_irq(&chunk->lock);
+	try_set_csums(rows, from, to);
+	qbd_csum_unreserve(chunk, from, to);
+	spin_unlock_irq(&chunk->lock);
+	return 0;
+}
+
 /**
  * qbd_reconcile_rows - reconcile rows, in their own memory
  * @rows: the rows; whatever they hold is forgotten. rows->again: legs that are
@@ -257,7 +329,7 @@ int qbd_reconcile_rows(struct qbd_rows *rows, bool replay)
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_pool *pool = layer->pool;
 	u32 first = rows->first, nr = rows->nr;
-	u32 from = first * layer->units, to = (first + nr) * layer->units - 1, unit;
+	u32 from = first * layer->units, to = (first + nr) * layer->units - 1;
 	bool lose = replay || rows->lose;
 	u64 failed;
 	int err;
@@ -285,24 +357,12 @@ int qbd_reconcile_rows(struct qbd_rows *rows, bool replay)
 		DMERR("%s: volume %u chunk %u: %u blocks that were being written are lost",
 		      pool->members.pool_name, layer->volume, chunk->number, rows->lost);
 	}
-	if (!err && !replay)
-		qbd_csum_reserve(chunk, from, to);
-	spin_lock_irq(&chunk->lock);
-	for (unit = from; !err && unit <= to; unit++) {
-		u32 value = *qbd_rows_csum(rows, unit % layer->units,
-					   unit / layer->units - first);
-
-		if (value == qbd_csum_get(chunk, unit))
-			continue;
-		if (replay)
-			qbd_csum_record(chunk, unit, value);
-		else
-			qbd_csum_set(chunk, unit, value);
-	}
-	if (!err && !replay)
-		qbd_csum_unreserve(chunk, from, to);
-	spin_unlock_irq(&chunk->lock);
-	return err;
+	if (err)
+		return err;
+	if (!replay)
+		return set_csums(rows, from, to);
+	record_csums(rows, from, to);
+	return 0;
 }
 
 static int reconcile_range(struct qbd_chunk *chunk, u32 range, bool replay)
@@ -381,7 +441,8 @@ int qbd_reconcile_late(struct qbd_chunk *chunk, void *context)
 
 	if (!READ_ONCE(chunk->unreconciled))
 		return 0;
-	qbd_csum_prepare_rows(chunk, 0, layer->rows);
+	if (qbd_csum_prepare_rows(chunk, 0, layer->rows))
+		return 0;
 	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
 	if (chunk->unreconciled && !chunk->dead)
 		err = reconcile_all(chunk);

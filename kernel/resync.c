@@ -131,7 +131,9 @@ static int fill_rows(struct qbd_chunk *chunk, u32 fill, u32 first, u32 nr, u64 *
 	u64 failed;
 	int err;
 
-	qbd_csum_prepare_rows(chunk, first, nr);
+	err = qbd_csum_prepare_rows(chunk, first, nr);
+	if (err)
+		return err;
 	rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
 	qbd_chunk_lock(chunk, &rows->lock, first, first + nr - 1);
 	err = chunk->dead ? -EAGAIN :
@@ -179,10 +181,9 @@ static int finish(struct qbd_chunk *chunk, u32 fill, u32 times)
 	unsigned int i;
 	int err;
 
-	err = qbd_ring_admit(pool);
+	err = qbd_ring_admit(pool) ?: qbd_csum_prepare_rows(chunk, 0, layer->rows);
 	if (err)
 		return err;
-	qbd_csum_prepare_rows(chunk, 0, layer->rows);
 	qbd_chunk_lock(chunk, &lock, 0, layer->rows - 1);
 	err = -EAGAIN;
 	if (chunk->dead || (fill & ~qbd_chunk_writable(chunk)))
@@ -292,7 +293,7 @@ static bool wants_resync(struct qbd_pool *pool, const struct qbd_map *map)
 	return false;
 }
 
-/* The next chunk at or after *@n that a walk wants. NULL: no more. */
+/* The next chunk at or after *@n that a walk wants. NULL: no more; -EIO in an outage. */
 static struct qbd_chunk *next_chunk(struct qbd_layer *layer, unsigned long *n,
 				    bool (*wanted)(struct qbd_pool *pool,
 						   const struct qbd_map *map))
@@ -313,7 +314,7 @@ static struct qbd_chunk *next_chunk(struct qbd_layer *layer, unsigned long *n,
 		if (!(*n % 1024))
 			cond_resched();
 	} while (!found);
-	return qbd_chunk_get_rows(layer, *n, 0, layer->rows);
+	return qbd_chunk_get_rows(layer, *n, 0, layer->rows) ?: ERR_PTR(-EIO);
 }
 
 /**
@@ -336,6 +337,10 @@ int qbd_chunks_each(struct qbd_pool *pool,
 		struct qbd_chunk *chunk;
 
 		for (n = 0; (chunk = next_chunk(layer, &n, wanted)); n++) {
+			if (IS_ERR(chunk)) {
+				failed++;
+				continue;
+			}
 			err = fn(chunk);
 			qbd_chunk_put(chunk);
 			if (err == -EINTR)

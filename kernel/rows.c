@@ -86,7 +86,7 @@ struct qbd_rows *qbd_rows_alloc(struct qbd_chunk *chunk, u32 first, u32 nr, gfp_
 	u32 nr_legs = rows_legs(layer);
 	unsigned int nr_pages = nr * nr_legs * layer->block_pages;
 	size_t bytes = ROWS_BYTES(nr, nr_legs, nr_pages);
-	struct qbd_rows *rows = kmalloc(bytes, GFP_NOWAIT | __GFP_NOWARN);
+	struct qbd_rows *rows = qbd_memory_try(bytes);
 	bool pooled = false;
 
 	if (!rows && gfpflags_allow_blocking(gfp)) {

@@ -40,7 +40,9 @@ static int scrub_rows(struct qbd_chunk *chunk, u32 first, u32 nr)
 	struct qbd_rows *rows;
 	int err;
 
-	qbd_csum_prepare_rows(chunk, first, nr);
+	err = qbd_csum_prepare_rows(chunk, first, nr);
+	if (err)
+		return err;
 	rows = qbd_rows_alloc(chunk, first, nr, GFP_NOIO);
 	qbd_chunk_lock(chunk, &rows->lock, first, first + nr - 1);
 	err = chunk->dead ? -EAGAIN :

@@ -575,6 +575,8 @@ static int volume_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->discards_supported = true;
 	ti->num_write_zeroes_bios = 1;
 	ti->per_io_data_size = sizeof(struct qbd_io);
+	/* Or all memory would be on its way to a swap area at once, and programs be killed. */
+	ti->limit_swap_bios = true;
 	ti->private = t;
 	return 0;
 

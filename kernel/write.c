@@ -464,7 +464,9 @@ static int write_start(struct qbd_rows *rows, struct bio *bio, struct bvec_iter 
 	if (err)
 		goto end_ranges;
 	if (rows->ranged)
-		qbd_csum_reserve(chunk, first, last);
+		err = qbd_csum_reserve(chunk, first, last);
+	if (err)
+		goto end_ranges;
 	qbd_kept_settle(rows);
 	qbd_rows_csums(rows);
 	err = write_fill(rows, bio, iter, p);
@@ -523,6 +525,8 @@ static int write_part(struct qbd_layer *layer, struct qbd_io *io, struct qbd_wai
 			return err;
 		chunk = qbd_chunk_get_rows(layer, p.chunk, p.first_row,
 					   p.last_row - p.first_row + 1);
+		if (!chunk)
+			return -EIO;
 		ring_count(chunk, &p, NULL, &nr_rows, &nr_blocks);
 		err = nr_rows && nr_rows > qbd_journal_max_rows(layer) ? -E2BIG :
 		      qbd_journal_reserve(layer, nr_rows, nr_blocks, &space);
