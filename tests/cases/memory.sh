@@ -25,6 +25,8 @@ module_load
 # A kernel's stack is 64 KiB in one piece here, and pages are not moved to make room for one: a thread
 # that cannot be made for that is no fault.
 expect_log 'page allocation failure: order:4'
+# The sockets of nbd may have the last page that there is, and wait when that is gone.
+expect_log 'page allocation failure: order:0, mode:[^)]*__GFP_MEMALLOC'
 
 disks_pool() {
 	devs=(/dev/ubd[a-d])

@@ -83,6 +83,57 @@ read_only_changes_nothing() {
 	cmp -i 2M "$WORK/read-only" "$WORK/a"
 }
 
+# log_is DEVICE: sets last, the number of the log's last block, and unit, the one behind its last record of checksums.
+log_is() {
+	local nr
+	last=$(qbd examine "$1" | sed -n 's/^log .* to \([0-9]*\),.*/\1/p')
+	IFS=+ read -r unit nr <<<"$(qbd examine "$1" --ring | sed -n 's/^.*csum layer 1 .* units \([0-9+]*\).*/\1/p' | tail -n 1)"
+	unit=$((unit + nr))
+}
+
+# A discard of 200 rows, each of which has two blocks: its records take some blocks of the ring. Without the last
+# of these, as a cut leaves them, the end is within a row: each of its units is right, and its parity is not that of
+# the data, if it is left as it was.
+discard_is_cut_in_a_row() {
+	local i start blocks last unit round in_a_row=0
+	cut_pool 6 --journal off
+	volume ec=4+2 16M
+	fio --name=every-other --filename="$v" --rw=write:4k --bs=4k --size=3200k --direct=1 --ioengine=psync \
+		--output="$WORK/fio.out"
+	# Or the chunk would be freed.
+	dd if=/dev/urandom of="$v" bs=16k count=1 seek=300 oflag=direct conv=notrunc status=none
+	dd if=/dev/zero of="$v" count=0 conv=fsync,notrunc status=none
+	message checkpoint
+	blkdiscard -f -l $((200 * 16384)) "$v"
+	dd if=/dev/zero of="$v" count=0 conv=fsync,notrunc status=none
+	cut
+	start=$(qbd examine "${below[0]}" | sed -n 's/^ring area *\([0-9]*\), .*/\1/p')
+	blocks=$(qbd examine "${below[0]}" | sed -n 's/^ring area .*, \([0-9]*\) blocks.*/\1/p')
+	for round in 1 2; do
+		log_is "${below[0]}"
+		for i in "${!below[@]}"; do
+			dd if=/dev/zero of="${below[i]}" bs=4k count=1 seek=$((start / 4096 + last % blocks)) oflag=direct \
+				conv=notrunc status=none
+			cp --sparse=always "$WORK/loop/d$i.img" "$WORK/image$i"
+		done
+		log_is "${below[0]}"
+		[ $((unit % 6)) = 0 ] || in_a_row=$((in_a_row + 1))
+		qbd pool start p
+		dd if="$v" of="$WORK/read" bs=1M count=8 iflag=direct status=none
+		for ((i = 0; i < 6; i += 2)); do
+			lose "$i" $((i + 1))
+			same "$WORK/read"
+			regain "$i" $((i + 1))
+		done
+		assert_eq "$(pool_status lost)" 0 "lost blocks"
+		qbd pool stop p
+		for i in "${!below[@]}"; do
+			dd if="$WORK/image$i" of="${below[i]}" bs=1M conv=notrunc,fsync status=none
+		done
+	done
+	assert_ge $in_a_row 1 "ends within a row"
+}
+
 # Backends of the ring go and come one after another: each time another takes its place.
 ring_is_kept_up() {
 	local i
@@ -231,5 +282,6 @@ subtest read-only-changes-nothing read_only_changes_nothing
 subtest needed-legs-are-waited-for needed_legs_are_waited_for
 subtest chunks-that-nobody-names chunks_that_nobody_names
 subtest rows-are-made-whole-later rows_are_made_whole_later
+subtest discard-is-cut-in-a-row discard_is_cut_in_a_row
 subtest ring-is-kept-up ring_is_kept_up
 finish

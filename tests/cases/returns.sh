@@ -209,7 +209,82 @@ owner_crashes() {
 	alone 2
 }
 
+# area_of NAME: where it begins on a disk and where it ends, in sectors, in $from and $to.
+area_of() {
+	local line name start found=''
+	while read -r name _ start _; do
+		[ -z "$found" ] || { to=$((start / 512)); return; }
+		[ "$name" != "$1" ] || { found=1 from=$((start / 512)); }
+	done < <(qbd examine "${devs[0]}" | tr -d , | grep -E "^[a-z]+ +(area|table) +[0-9]")
+	fail "no area $1"
+}
+
+# area_is TARGET INDEX FROM TO: that part of the disk, under the pool.
+area_is() {
+	command dmsetup load "d$2" <<T
+0 $3 linear ${lower[$2]} 0
+$3 $(($4 - $3)) $1
+$4 $((131072 - $4)) linear ${lower[$2]} $4
+T
+	dmsetup suspend --noflush "d$2"
+	dmsetup resume "d$2"
+}
+
+io_hangs() { # DEVICE
+	[ "$(io_stat in_flight "$1")" -gt 0 ]
+}
+
+# Not for one moment only.
+sleeps_deeply() { # PID
+	local stat i
+	for i in 1 2 3; do
+		pause 0.1
+		read -r stat <"/proc/$1/stat"
+		[[ $stat = *') D '* ]] || return 1
+	done
+}
+
+scrub_idle() {
+	[ "$(pool_status scrub)" = idle ]
+}
+
+scrub_has_read_all() {
+	local progress
+	progress=$(pool_status scrub_chunks)
+	[ "${progress%/*}" = "${progress#*/}" ]
+}
+
+# A checkpoint writes the tables to all that are in, and hangs on one; another goes out meanwhile, and is
+# taken away to come back.
+taken_away_under_a_checkpoint() {
+	local from to readd
+	returning_pool
+	area_of volume
+	# Its writes do; its flushes go on, or no superblock would be written.
+	dmsetup create slow --table "0 $((to - from)) delay ${lower[0]} $from 0 ${lower[0]} $from 1000000 ${lower[0]} $from 0"
+	area_is 'linear /dev/mapper/slow 0' 0 "$from" "$to"
+	message scrub start
+	wait_until 20 scrub_has_read_all
+	wait_until 20 io_hangs "${devs[0]}"
+	message fail 3
+	# It waits for who may still look at the backend that it has taken away.
+	message readd 3 "${devs[3]}" >"$WORK/readd" 2>&1 &
+	readd=$!
+	wait_until 20 sleeps_deeply $readd
+	io_hangs "${devs[0]}" || fail "the checkpoint does not hang"
+	# What it held goes on.
+	dmsetup load slow --table "0 $((to - from)) linear ${lower[0]} $from"
+	dmsetup suspend --nolockfs --noflush slow
+	dmsetup resume slow
+	wait $readd || { cat "$WORK/readd"; fail "it is not let in"; }
+	wait_until 20 scrub_idle
+	repaired
+	good
+	scrub_finds 0
+}
+
 subtest after-many-epochs after_many_epochs
+subtest taken-away-under-a-checkpoint taken_away_under_a_checkpoint
 subtest after-too-many-epochs after_too_many_epochs
 subtest dies-in-the-middle dies_in_the_middle
 subtest another-dies another_dies

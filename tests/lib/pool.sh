@@ -83,6 +83,7 @@ pool_status() {
 	resync_chunks) column=17;;
 	resync_bytes) column=18;;
 	scrub) column=20;;
+	scrub_chunks) column=21;;
 	scrub_bad) column=22;;
 	repaired) column=23;;
 	lost) column=24;;

@@ -435,6 +435,10 @@ io_delta() {
 # dm_remove_all: volumes, then pools, then what lies below them.
 dm_remove_all() {
 	local target name
+	# What a test that failed left suspended holds up those above it.
+	while read -r name _; do
+		[ "$name" = No ] || dmsetup resume "$name" 2>/dev/null || :
+	done < <(dmsetup ls)
 	for target in qbd qbd-pool ''; do
 		while read -r name _; do
 			[ "$name" != No ] || continue
