@@ -3,7 +3,7 @@
 # A backend that does not answer delays nobody by more than its deadline, and what is still in flight to it
 # then, its orphans, hinders nothing and hurts nobody when it is answered late: NBD servers over loopback
 # TCP that are frozen in the middle of writes, flushes, discards and reads, and go on later.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Waits: yes
 # Subtests: independent
 # Timeout: 300

@@ -3,7 +3,7 @@
 # Every order of three losses, returns and crashes of every set of one or two backends, with I/O between;
 # and every split brain, as the operator's word resolves it: see tests/cuts/orders.c. Of the larger sets of
 # orders some, by the time of day; QBD_ALL=1: each. QBD_SEED replays one.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Subtests: independent
 # Timeout: 300
 # shellcheck source=../lib/test.sh
@@ -15,6 +15,8 @@ program=$(realpath -m "$ROOT/${BUILD:-build}")/cuts/orders
 orders() {
 	local disks=$1 parts=${QBD_ALL:+1}
 	parts=${parts:-$2}
+	# The kernel with the checkers takes several times as long.
+	[ "$QBD_LANE" != uml-debug ] || [ -n "${QBD_ALL-}" ] || parts=$((4 * parts))
 	shift 2
 	dm_remove_all	# what a run that failed left
 	[ ! -d /sys/module/cuts ] || rmmod cuts

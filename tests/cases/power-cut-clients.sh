@@ -3,7 +3,7 @@
 # Power cuts of what people run on a volume, while checkpoints, losses and returns go on: ext4 with work
 # that is synced all the time mounts, has what was synced, and is clean for fsck; what fio flushed it finds
 # right. QBD_SEED replays one. See tests/cuts/clients.c.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Timeout: 240
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
@@ -14,6 +14,7 @@ program=$(realpath -m "$ROOT/${BUILD:-build}")/cuts/clients
 clients() {
 	local client=$1 disks=$2 cuts=$3
 	shift 3
+	[ "$QBD_LANE" = uml-fast ] || cuts=$(((cuts + 3) / 4))
 	# What a run that failed left.
 	! mountpoint -q /run/tmp/cuts-ext4 || umount /run/tmp/cuts-ext4
 	dm_remove_all

@@ -3,7 +3,7 @@
 # The power goes, and takes backends with it: as many as may be lost, before, at and after the cut. No
 # flushed sector of replicas is lost, and of erasure codes none but in rows that were being written;
 # nothing is ever silently wrong. What is absent returns, and all is whole again.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Subtests: independent
 # Timeout: 180
 # shellcheck source=../lib/test.sh

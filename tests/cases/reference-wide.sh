@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Wide erasure codes likewise, with sets of lost backends from the seed.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Subtests: independent
 # Timeout: 240
 # shellcheck source=../lib/test.sh

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The sequences of events that the protocol's rules were made from, each with the power cut all over
 # it, for replicas and for erasure codes; and a split brain, which the operator resolves.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Subtests: independent
 # Timeout: 150
 # shellcheck source=../lib/test.sh

@@ -3,7 +3,7 @@
 # A VM on volumes: QEMU boots a stock kernel with an erasure-coded and a mirrored volume as its disks,
 # writes files to both, overwrites and reads them; a server is killed meanwhile, and the VM notices
 # nothing. What it wrote is there after a restart, and when the server is back.
-# Lanes: uml-fast
+# Lanes: uml-fast uml-debug
 # Stock-kernel: 6.12
 # Timeout: 120
 # shellcheck source=../lib/test.sh
