@@ -511,35 +511,35 @@ too_much() { # POLICY DISKS K LEGS...
 	scrub_finds 0
 }
 
-subtest_fast data-at-run-time-replicas data_at_run_time replicas=3 4 0 2
+subtest data-at-run-time-replicas data_at_run_time replicas=3 4 0 2
 subtest data-at-run-time-ec data_at_run_time ec=4+2 6 1 2
-subtest_fast data-at-rest-replicas data_at_rest replicas=2 3 0
+subtest data-at-rest-replicas data_at_rest replicas=2 3 0
 subtest data-and-parity-at-rest data_at_rest ec=4+2 6 0 5
 subtest parity-is-repaired-right parity_is_repaired
 subtest destaged-over-what-is-bad destaged_over_what_is_bad
-subtest_fast checksum-pages-replicas checksum_pages replicas=3 4 0 1
+subtest checksum-pages-replicas checksum_pages replicas=3 4 0 1
 subtest checksum-pages-ec checksum_pages ec=4+2 6 0 2
-subtest_fast newest-place-of-a-checksum-page newest_checksum_place ec=4+2 6 0
-subtest_fast newest-places-of-checksum-pages newest_checksum_place replicas=3 4 0 1
-subtest_fast stale-checksum-copy-replicas stale_checksum_copy replicas=2 3
+subtest newest-place-of-a-checksum-page newest_checksum_place ec=4+2 6 0
+subtest newest-places-of-checksum-pages newest_checksum_place replicas=3 4 0 1
+subtest stale-checksum-copy-replicas stale_checksum_copy replicas=2 3
 subtest stale-checksum-copy-ec stale_checksum_copy ec=4+2 6
-subtest_fast first-checksum-page-lost-on-one-holder-replicas first_checksum_page_lost replicas=2 3
+subtest first-checksum-page-lost-on-one-holder-replicas first_checksum_page_lost replicas=2 3
 subtest first-checksum-page-lost-on-one-holder-ec first_checksum_page_lost ec=4+2 6
-subtest_fast slot-tables-replicas slot_tables replicas=2 3 1
+subtest slot-tables-replicas slot_tables replicas=2 3 1
 subtest slot-tables-ec slot_tables ec=4+2 6 0 3
-subtest_fast freed-chunks-replicas freed_chunks replicas=2 3 1
+subtest freed-chunks-replicas freed_chunks replicas=2 3 1
 subtest freed-chunks-ec freed_chunks ec=4+2 6 0 3
 subtest volume-and-layer-tables tables 0 1
-subtest_fast ring-of-a-member ring 1
+subtest ring-of-a-member ring 1
 subtest rings-of-two-members ring 2
 subtest ring-in-turn ring_in_turn
-subtest_fast superblock-place superblock_place
+subtest superblock-place superblock_place
 subtest superblocks-gone superblocks_gone
 subtest all-over-two-disks everywhere_on 2 4
 lost_legs=1
-subtest_fast too-much-is-an-error-replicas too_much replicas=2 3 1 0 1
+subtest too-much-is-an-error-replicas too_much replicas=2 3 1 0 1
 lost_legs=3
-subtest_fast too-much-is-an-error-ec too_much ec=4+2 6 4 0 1 3
+subtest too-much-is-an-error-ec too_much ec=4+2 6 4 0 1 3
 lost_legs=2
 subtest too-much-is-an-error-with-parity too_much ec=4+2 6 4 2 3 4
 finish

@@ -307,31 +307,31 @@ idle_checkpoint() {
 	no_checkpoint_yet || fail "checkpoints go on with nothing to do"
 }
 
-subtest_fast read-of-a-block-is-one-read-replicas read_of_a_block replicas=2 3
+subtest read-of-a-block-is-one-read-replicas read_of_a_block replicas=2 3
 subtest read-of-a-block-is-one-read-ec read_of_a_block ec=4+2 6
 subtest read-of-a-mib-is-a-read-a-data-leg read_of_a_mib
 for r in 1 2 3; do
 	subtest "overwrite-is-a-write-a-leg-replicas-$r" overwrite_of_replicas $r
 done
 subtest full-row-is-a-write-a-leg-4+2 full_row 4 2 6
-subtest_fast full-row-is-a-write-a-leg-2+1 full_row 2 1 4
+subtest full-row-is-a-write-a-leg-2+1 full_row 2 1 4
 subtest full-rows-are-a-write-a-leg full_rows
 subtest part-of-a-row-reads-the-fewer-4+2 part_of_a_row 4 2 6 1 2 3
-subtest_fast part-of-a-row-reads-the-fewer-8+2 part_of_a_row 8 2 10 1 2 3 4 7
+subtest part-of-a-row-reads-the-fewer-8+2 part_of_a_row 8 2 10 1 2 3 4 7
 subtest part-of-a-row-is-a-ring-write-4+2 journaled_part 4 2 6 1 2 3
-subtest_fast part-of-a-row-is-a-ring-write-8+2 journaled_part 8 2 10 1 5 7
+subtest part-of-a-row-is-a-ring-write-8+2 journaled_part 8 2 10 1 5 7
 subtest destage-reads-the-fewer destage 1 3
 subtest destage-of-a-whole-row-reads-nothing destage 4 0
-subtest_fast new-range-is-a-ring-write-more-replicas new_range replicas=2 2 1
+subtest new-range-is-a-ring-write-more-replicas new_range replicas=2 2 1
 subtest new-range-is-a-ring-write-more-ec new_range ec=4+2 6 4
-subtest_fast new-chunk-is-a-ring-write-more-replicas new_chunk replicas=2 2 1
+subtest new-chunk-is-a-ring-write-more-replicas new_chunk replicas=2 2 1
 subtest new-chunk-is-a-ring-write-more-ec new_chunk ec=4+2 6 4
 subtest first-write-to-a-large-extent-is-small first_write_is_small
 subtest records-are-committed-in-groups group_commit
-subtest_fast flush-is-one-a-backend-and-a-ring-write-replicas flush replicas=2 1 2
+subtest flush-is-one-a-backend-and-a-ring-write-replicas flush replicas=2 1 2
 subtest flush-is-one-a-backend-and-a-ring-write-ec flush ec=4+2 4 6
-subtest_fast reads-of-holes-cost-nothing-replicas holes replicas=2 3
+subtest reads-of-holes-cost-nothing-replicas holes replicas=2 3
 subtest reads-of-holes-cost-nothing-ec holes ec=4+2 6
 subtest discards-cost-no-data-io discards
-subtest_fast checkpoint-comes-when-idle idle_checkpoint
+subtest checkpoint-comes-when-idle idle_checkpoint
 finish

@@ -75,8 +75,8 @@ lives_through() { # KIND POLICY DISKS INDEX...
 	scrub_finds 0
 }
 
-subtest_fast ext4-on-replicas lives_through ext4 replicas=2 3 1
+subtest ext4-on-replicas lives_through ext4 replicas=2 3 1
 subtest ext4-on-ec lives_through ext4 ec=4+2 6 0 5
 subtest xfs-on-replicas lives_through xfs replicas=3 4 0 2
-subtest_fast xfs-on-ec lives_through xfs ec=4+2 6 2 3
+subtest xfs-on-ec lives_through xfs ec=4+2 6 2 3
 finish

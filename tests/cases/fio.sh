@@ -108,13 +108,13 @@ flushes() { # POLICY DISKS
 	scrub_finds 0
 }
 
-subtest_fast healthy-replicas-libaio healthy replicas=2 3 libaio
+subtest healthy-replicas-libaio healthy replicas=2 3 libaio
 subtest healthy-replicas-io_uring healthy replicas=2 3 io_uring
-subtest_fast healthy-ec-libaio healthy ec=4+2 6 libaio
+subtest healthy-ec-libaio healthy ec=4+2 6 libaio
 subtest healthy-ec-io_uring healthy ec=4+2 6 io_uring
-subtest_fast degraded-replicas degraded replicas=2 3 io_uring 1
+subtest degraded-replicas degraded replicas=2 3 io_uring 1
 subtest degraded-ec degraded ec=4+2 6 libaio 0 3
-subtest_fast rebuilding-replicas rebuilding replicas=2 3 libaio 2
+subtest rebuilding-replicas rebuilding replicas=2 3 libaio 2
 subtest rebuilding-ec rebuilding ec=4+2 6 io_uring 1 4
 subtest flushes-never-fill-the-ring-replicas flushes replicas=2 2
 subtest flushes-never-fill-the-ring-ec flushes ec=4+2 6

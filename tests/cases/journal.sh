@@ -439,24 +439,24 @@ read_only_start() {
 }
 
 subtest reads-its-writes-4+2 reads_its_writes ec=4+2 6
-subtest_fast reads-its-writes-2+1 reads_its_writes ec=2+1 4
-subtest_fast destaged-when-idle destaged_when_idle
-subtest_fast survives-a-crash survives_a_crash
-subtest_fast torn-row-data-in-place torn_row on 4 1 "2 0" 1
+subtest reads-its-writes-2+1 reads_its_writes ec=2+1 4
+subtest destaged-when-idle destaged_when_idle
+subtest survives-a-crash survives_a_crash
+subtest torn-row-data-in-place torn_row on 4 1 "2 0" 1
 subtest torn-row-parity-in-place torn_row on 1 4 "2 3" 1
-subtest_fast torn-row-of-several torn_row on 2 5 "0 3" 1 2
+subtest torn-row-of-several torn_row on 2 5 "0 3" 1 2
 subtest torn-whole-row torn_row on 2 5 "0 3" 0 1 2 3
 subtest ring-members-lost ring_members_lost
 subtest newest-wins newest_wins
 subtest discards-over-the-journal discards_over_journal
 subtest coalesces coalesces
 subtest degraded-rows degraded_rows
-subtest_fast back-pressure back_pressure on
+subtest back-pressure back_pressure on
 subtest back-pressure-full back_pressure full
 subtest promised-room promised_room
-subtest_fast off-is-off off_is_off
+subtest off-is-off off_is_off
 subtest full-is-all full_is_all
-subtest_fast replicas-have-none replicas_have_none
+subtest replicas-have-none replicas_have_none
 subtest volumes-end volumes_end
 subtest moves-with-the-ring moves_with_the_ring
 subtest read-only-start read_only_start

@@ -455,22 +455,22 @@ beyond_redundancy() {
 	scrub_finds 0
 }
 
-subtest_fast killed-during-io-replicas killed_during_io replicas=2 4 0 300 1
+subtest killed-during-io-replicas killed_during_io replicas=2 4 0 300 1
 subtest killed-during-io-ec killed_during_io ec=4+2 6 0 300 1 4
-subtest_fast stale-backend-gets-what-it-lacks-replicas returns_stale replicas=2 3 1 1 3
+subtest stale-backend-gets-what-it-lacks-replicas returns_stale replicas=2 3 1 1 3
 subtest stale-backend-gets-what-it-lacks-ec returns_stale ec=4+2 6 4 2 2
-subtest_fast current-backend-gets-nothing returns_current
-subtest_fast empty-disk-is-filled-replicas returns_empty replicas=2 3 0
+subtest current-backend-gets-nothing returns_current
+subtest empty-disk-is-filled-replicas returns_empty replicas=2 3 0
 subtest empty-disk-is-filled-ec returns_empty ec=4+2 6 3
 subtest resync-resumes-after-a-restart resync_resumes
-subtest_fast resync-stops-and-starts resync_stops_and_starts
+subtest resync-stops-and-starts resync_stops_and_starts
 subtest resync-asked-again-counts-on asked_again_counts_on
-subtest_fast resync-keeps-to-its-rate rate_is_limited
+subtest resync-keeps-to-its-rate rate_is_limited
 subtest filled-rows-stay-right filled_rows_stay_right
 subtest ring-members-lost ring_members_lost
 subtest checksum-holders-lost checksum_holders_lost
-subtest_fast legs-move-to-another-host legs_move_to_another_host
+subtest legs-move-to-another-host legs_move_to_another_host
 subtest dies-during-resync-of-another dies_during_resync_of_another
-subtest_fast dies-during-its-resync dies_during_its_resync
-subtest_fast beyond-redundancy beyond_redundancy
+subtest dies-during-its-resync dies_during_its_resync
+subtest beyond-redundancy beyond_redundancy
 finish

@@ -624,8 +624,8 @@ devices_anew() {
 	same "$WORK/data"
 }
 
-subtest_fast whole-outage-queue-replicas whole_outage_queue replicas=2 2
-subtest_fast whole-outage-queue-ec whole_outage_queue ec=4+2 6 --journal off
+subtest whole-outage-queue-replicas whole_outage_queue replicas=2 2
+subtest whole-outage-queue-ec whole_outage_queue ec=4+2 6 --journal off
 subtest whole-outage-queue-journal whole_outage_queue ec=4+2 6 --journal on
 subtest reads-wait reads_wait
 subtest rows-are-made-whole-first rows_are_made_whole_first
@@ -635,15 +635,15 @@ subtest switched-while-waiting switched_while_waiting
 subtest noflush-suspend-requeues noflush_suspend_requeues
 subtest other-suspend-fails other_suspend_fails
 subtest removed-and-stopped-while-waiting removed_and_stopped_while_waiting
-subtest_fast errors-until-return-replicas errors_until_return replicas=2 2
-subtest_fast errors-until-return-ec errors_until_return ec=4+2 6 --journal off
+subtest errors-until-return-replicas errors_until_return replicas=2 2
+subtest errors-until-return-ec errors_until_return ec=4+2 6 --journal off
 subtest errors-until-return-journal errors_until_return ec=4+2 6 --journal on
 subtest torn-rows-are-settled torn_rows_are_settled
 subtest written-again written_again
 subtest destage-is-completed destage_is_completed
 subtest freed-while-begun freed_while_begun
 subtest nothing-in-place-without-record nothing_in_place_without_record
-subtest_fast one-does-not-return-queue one_does_not_return queue
+subtest one-does-not-return-queue one_does_not_return queue
 subtest one-does-not-return-error one_does_not_return error
 subtest one-after-another one_after_another
 subtest devices-anew devices_anew

@@ -18,6 +18,6 @@ subtest ec-2+1 cuts 4 250 --requests 100 --volume ec=2+1,4096,6
 subtest ec-4+2 cuts 6 250 --requests 100 --volume ec=4+2,4096,8
 subtest two-volumes cuts 6 150 --requests 120 --volume replicas=2,16384,4 --volume ec=4+2,4096,4
 # Before and behind each flush of a short recording.
-subtest_fast every-flush-replicas cuts 3 1 --every-flush --requests 15 --volume replicas=2,4096,4
-subtest_fast every-flush-ec cuts 4 1 --every-flush --requests 15 --volume ec=2+1,4096,6
+subtest every-flush-replicas cuts 3 1 --every-flush --requests 15 --volume replicas=2,4096,4
+subtest every-flush-ec cuts 4 1 --every-flush --requests 15 --volume ec=2+1,4096,6
 finish

@@ -275,9 +275,9 @@ rows_are_made_whole_later() {
 	scrub_finds 0
 }
 
-subtest_fast unclean-replicas-2 unclean_start replicas=2 3
+subtest unclean-replicas-2 unclean_start replicas=2 3
 subtest unclean-ec-4-2 unclean_start ec=4+2 6
-subtest_fast reconcile-is-told reconcile_is_told
+subtest reconcile-is-told reconcile_is_told
 subtest read-only-changes-nothing read_only_changes_nothing
 subtest needed-legs-are-waited-for needed_legs_are_waited_for
 subtest chunks-that-nobody-names chunks_that_nobody_names

@@ -397,14 +397,14 @@ beside_users() {
 }
 
 subtest errors-of-reads-have-a-limit errors_of_reads
-subtest_fast errors-of-checksums-have-a-limit errors_of_checksums
+subtest errors-of-checksums-have-a-limit errors_of_checksums
 subtest last-legs-stay-in last_legs_stay
 subtest flapping-is-held-off flapping
-subtest_fast slow-is-avoided-replicas slow_is_avoided replicas=2 3
+subtest slow-is-avoided-replicas slow_is_avoided replicas=2 3
 subtest slow-is-avoided-ec slow_is_avoided ec=2+1 3
-subtest_fast hedged-reads-replicas hedged_reads replicas=2 2
+subtest hedged-reads-replicas hedged_reads replicas=2 2
 subtest hedged-reads-ec hedged_reads ec=2+1 3
-subtest_fast hedges-are-few hedges_are_few
+subtest hedges-are-few hedges_are_few
 subtest hedges-are-checked hedges_are_checked
-subtest_fast resync-beside-users beside_users
+subtest resync-beside-users beside_users
 finish

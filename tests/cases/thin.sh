@@ -416,21 +416,21 @@ largest() { # MIB EXTENT CSUM-BYTES
 }
 
 subtest first-write-allocates first_write_allocates
-subtest_fast discard-of-chunks-frees-them-replicas discard_frees_chunks replicas=2 2 1
+subtest discard-of-chunks-frees-them-replicas discard_frees_chunks replicas=2 2 1
 subtest discard-of-chunks-frees-them-ec discard_frees_chunks ec=4+2 6 4
 subtest discard-in-parts-frees-the-chunk discard_in_parts_frees
 subtest discarded-parts-are-zeros-and-parity-is-right zeros_and_parity discard
-subtest_fast zeroed-parts-are-zeros-and-parity-is-right zeros_and_parity write_zeroes
+subtest zeroed-parts-are-zeros-and-parity-is-right zeros_and_parity write_zeroes
 subtest write-zeroes-frees write_zeroes_frees
 subtest mkfs-and-fstrim-give-back mkfs_and_fstrim_give_back
-subtest_fast full-pool-refuses-new-chunks-only-replicas full_pool replicas=2 1 2
+subtest full-pool-refuses-new-chunks-only-replicas full_pool replicas=2 1 2
 subtest full-pool-refuses-new-chunks-only-ec full_pool ec=4+2 4 6
-subtest_fast slots-are-used-again-replicas all_slots_are_used_again
+subtest slots-are-used-again-replicas all_slots_are_used_again
 subtest slots-are-used-again-ec slot_is_used_again ec=2+1 3 2
-subtest_fast legs-are-on-different-hosts hosts_are_spread
-subtest_fast parity-is-spread-evenly parity_is_spread
-subtest_fast disks-of-different-sizes-are-filled unequal_disks_are_filled
-subtest_fast volume-keeps-to-its-tag volumes_by_tag
+subtest legs-are-on-different-hosts hosts_are_spread
+subtest parity-is-spread-evenly parity_is_spread
+subtest disks-of-different-sizes-are-filled unequal_disks_are_filled
+subtest volume-keeps-to-its-tag volumes_by_tag
 for mib in 1 2 4 8 16 32 64; do
 	subtest "extent-of-$mib-mib" extent_size $mib
 done
@@ -439,5 +439,5 @@ for kib in 4 8 16 32 64; do
 done
 subtest limits-of-replicas limits_of_replicas
 subtest 64-backends-and-the-most-chunks largest 16 1M 48K
-subtest_fast 64-backends-and-32-tib largest $((512 << 10)) 64M 2688K
+subtest 64-backends-and-32-tib largest $((512 << 10)) 64M 2688K
 finish

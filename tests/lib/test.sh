@@ -78,12 +78,6 @@ subtest() {
 	esac
 }
 
-# subtest_fast NAME COMMAND [ARG...]: not in the kernel with the checkers, which takes several times as
-# long, and sees the same code at work in another subtest of the file.
-subtest_fast() {
-	[ "$QBD_LANE" = uml-debug ] || subtest "$@"
-}
-
 # skip WHY: end the subtest; it can not run here.
 skip() {
 	echo "$*" >"$WORK/why"
