@@ -141,7 +141,8 @@ enum qbd_taken qbd_destage_take(struct qbd_destage *d, struct qbd_journal_row *j
 	init_completion(&d->ended);
 	if (qbd_csum_prepare_rows(chunk, jr->row, 1))
 		return QBD_NOT_NOW;
-	d->rows = qbd_rows_alloc(chunk, jr->row, 1, wait ? GFP_NOIO : GFP_NOWAIT);
+	/* In an outage it may have what it has until the end. */
+	d->rows = qbd_rows_alloc(chunk, jr->row, 1, wait ? GFP_NOIO : QBD_GFP_TRY);
 	if (!d->rows)
 		return QBD_NOT_NOW;
 	if (!lock_row(d, wait))

@@ -207,6 +207,25 @@ bool qbd_journal_torn(struct qbd_chunk *chunk, u32 row)
 }
 
 /**
+ * qbd_journal_unplaced - is a row's place of no matter: a destage of all of it failed, and
+ * will write it whole
+ * @chunk: the chunk
+ * @row: the row
+ */
+bool qbd_journal_unplaced(struct qbd_chunk *chunk, u32 row)
+{
+	struct qbd_journal_row *jr;
+	bool unplaced;
+
+	spin_lock_irq(&chunk->lock);
+	jr = row_from(chunk, row);
+	unplaced = jr && jr->row == row && jr->torn &&
+		   jr->live == BIT(chunk->layer->policy.k) - 1;
+	spin_unlock_irq(&chunk->lock);
+	return unplaced;
+}
+
+/**
  * qbd_journal_wants - does a write of a row go through the ring
  * @chunk: the chunk
  * @row: the row; without its lock the answer may be old

@@ -147,6 +147,7 @@ struct qbd_journal_row *qbd_journal_find(struct qbd_chunk *chunk, u32 row);
 bool qbd_journal_has(struct qbd_chunk *chunk, u32 first, u32 last);
 u32 qbd_journal_live(struct qbd_chunk *chunk, u32 row);
 bool qbd_journal_torn(struct qbd_chunk *chunk, u32 row);
+bool qbd_journal_unplaced(struct qbd_chunk *chunk, u32 row);
 bool qbd_journal_wants(struct qbd_chunk *chunk, u32 row, u32 whole);
 bool qbd_journal_straight(struct qbd_chunk *chunk, u32 first, u32 last);
 u32 qbd_journal_max_rows(const struct qbd_layer *layer);

@@ -246,13 +246,16 @@ static int rewrite_rows(struct qbd_chunk *chunk, u32 first, u32 nr, u32 legs)
 
 /*
  * Rows from @row on, at most @nr, that a write may have left torn: their checksums are
- * loaded, for a chunk with active ranges keeps them. Return: 0 if @row is not among them.
+ * loaded, for a chunk with active ranges keeps them. And not those whose place a destage
+ * will write whole: for their values there may be no room. Return: 0 if @row is not among
+ * them.
  */
-static u32 rows_loaded(struct qbd_chunk *chunk, u32 row, u32 nr)
+static u32 rows_to_settle(struct qbd_chunk *chunk, u32 row, u32 nr)
 {
 	u32 units = chunk->layer->units, n = 0;
 
-	while (n < nr && qbd_csum_loaded(chunk, (row + n) * units, (row + n + 1) * units - 1))
+	while (n < nr && qbd_csum_loaded(chunk, (row + n) * units, (row + n + 1) * units - 1) &&
+	       !qbd_journal_unplaced(chunk, row + n))
 		n++;
 	return n;
 }
@@ -285,7 +288,8 @@ static int rewrite_range(struct qbd_chunk *chunk, u32 range, u32 legs)
 	if (!legs && !torn)
 		return 0;
 	for (; row < end && !err; row += nr ?: 1) {
-		nr = rows_loaded(chunk, row, min(layer->io_rows - row % layer->io_rows, end - row));
+		nr = rows_to_settle(chunk, row,
+				    min(layer->io_rows - row % layer->io_rows, end - row));
 		if (nr && (torn || wants(chunk, row, row + nr - 1)))
 			err = rewrite_rows(chunk, row, nr, legs);
 		cond_resched();
@@ -321,8 +325,13 @@ static int rewrite_chunk(struct qbd_chunk *chunk, void *context)
 		if ((writable & BIT(i)) &&
 		    (r->which & BIT_ULL(qbd_leg_backend(READ_ONCE(chunk->map->legs[i])))))
 			legs |= BIT(i);
-	for (i = 0; i < chunk->layer->nr_ranges; i++)
-		r->err = rewrite_range(chunk, i, legs) ?: r->err;
+	for (i = 0; i < chunk->layer->nr_ranges; i++) {
+		int err = rewrite_range(chunk, i, legs);
+
+		/* That there was no memory says nothing of backends. */
+		if (err && r->err != -EIO)
+			r->err = err;
+	}
 	return 0;
 }
 
@@ -341,7 +350,7 @@ static bool rewrite(struct qbd_pool *pool)
 		WRITE_ONCE(pool->torn, SETTLING);
 	qbd_named_each(pool, rewrite_chunk, &r);
 	if (r.err) {
-		pool->kept_rounds++;
+		pool->kept_rounds += r.err == -EIO;
 		/* Is it the backends again? They are asked before the next round. */
 		qbd_kept_doubt(pool, r.which);
 		return false;
@@ -383,6 +392,9 @@ static bool recover(struct qbd_pool *pool)
 	queue_work(pool->stamp_wq, &pool->stamp_work);
 	flush_work(&pool->stamp_work);
 	qbd_destage_complete(pool);
+	/* Destages that failed again have memory that what follows may wait for. */
+	if (READ_ONCE(pool->kept))
+		return false;
 	if ((READ_ONCE(pool->flush_error) || READ_ONCE(pool->torn)) && !rewrite(pool))
 		return false;
 	return !kept_any(pool) && !READ_ONCE(pool->failing);
@@ -391,7 +403,7 @@ static bool recover(struct qbd_pool *pool)
 static void kept_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool, kept_work);
-	bool failed = READ_ONCE(pool->flush_error), done;
+	bool failed = READ_ONCE(pool->flush_error) || qbd_ring_down(&pool->ring), done;
 
 	if (READ_ONCE(pool->stopping))
 		return;

@@ -33,8 +33,8 @@
  *				pending_mutex. Not the same one: chunks with such ranges
  *				have pages, for which others wait
  *
- * In an outage (rule 4) no checkpoint succeeds, so nobody waits for one: the request
- * fails as for lack of backends. What puts an outage right waits for nothing either: a
+ * In an outage (rule 4) no checkpoint succeeds, so nobody waits for one, but for the
+ * reaper only: the request fails as for lack of backends. What puts an outage right waits for nothing either: a
  * write that failed leaves it the segments that it had (csum.c), and the pages of its
  * rows are loaded.
  *
@@ -160,6 +160,16 @@ void *qbd_memory_try(size_t bytes)
 }
 
 /**
+ * qbd_memory_page - a page, before a reserve's, or where none may be taken
+ *
+ * Context: any. Return: NULL when there is none.
+ */
+struct page *qbd_memory_page(void)
+{
+	return page_alloc(QBD_GFP_TRY, NULL);
+}
+
+/**
  * qbd_memory_csum_page - one that is of no reserve
  * @gfp: how memory may be had
  */
@@ -204,10 +214,11 @@ void qbd_memory_exit(struct qbd_pool *pool)
 	mempool_exit(&pool->pendings);
 }
 
-/* In an outage no checkpoint and no destage succeeds. */
+/* In an outage no checkpoint and no destage succeeds, and a read-only pool has none. */
 static bool nothing_is_freed(const struct qbd_pool *pool)
 {
-	return READ_ONCE(pool->flush_error) || qbd_ring_down(&pool->ring);
+	return READ_ONCE(pool->flush_error) || qbd_ring_down(&pool->ring) ||
+	       READ_ONCE(pool->mode) != QBD_RW;
 }
 
 /**
@@ -215,7 +226,8 @@ static bool nothing_is_freed(const struct qbd_pool *pool)
  * @pool: the pool
  * @reserve: the reserve
  *
- * Sleeps; the context is above. Return: NULL in an outage.
+ * Sleeps; the context is above. Return: NULL in an outage, or in a read-only pool, when
+ * chunks that nobody uses had nothing either.
  */
 void *qbd_memory_wait(struct qbd_pool *pool, mempool_t *reserve)
 {
@@ -225,14 +237,15 @@ void *qbd_memory_wait(struct qbd_pool *pool, mempool_t *reserve)
 		return element;
 	atomic_inc(&pool->starved);
 	queue_work(pool->reap_wq, &pool->reap_work);
-	while (!element && !nothing_is_freed(pool)) {
-		qbd_destage_begin(pool);
-		qbd_checkpoint_soon(pool);
+	do {
+		if (!nothing_is_freed(pool)) {
+			qbd_destage_begin(pool);
+			qbd_checkpoint_soon(pool);
+		}
 		/* What is freed wakes those who wait in mempool_alloc(). */
 		wait_event_timeout(reserve->wait,
-				   (element = mempool_alloc(reserve, QBD_GFP_TRY)) ||
-				   nothing_is_freed(pool), HZ);
-	}
+				   (element = mempool_alloc(reserve, QBD_GFP_TRY)), HZ / 10);
+	} while (!element && !nothing_is_freed(pool));
 	atomic_dec(&pool->starved);
 	return element;
 }

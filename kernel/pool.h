@@ -262,6 +262,7 @@ void qbd_memory_exit(struct qbd_pool *pool);
 int qbd_reserve_bytes(mempool_t *reserve, int nr, size_t bytes);
 int qbd_reserve_pages(mempool_t *reserve, int nr);
 void *qbd_memory_try(size_t bytes);
+struct page *qbd_memory_page(void);
 void *qbd_memory_wait(struct qbd_pool *pool, mempool_t *reserve);
 int qbd_memory_reserve(struct xarray *xa, unsigned long index, gfp_t gfp);
 struct qbd_csum_page *qbd_memory_csum_page(gfp_t gfp);

@@ -305,7 +305,7 @@ static int set_csums(struct qbd_rows *rows, u32 from, u32 to)
 		return 0;
 	err = qbd_csum_reserve(chunk, from, to);
 	if (err)
-		return err;
+		return -ENOMEM;
 	spin_lock_irq(&chunk->lock);
 	try_set_csums(rows, from, to);
 	qbd_csum_unreserve(chunk, from, to);

@@ -48,7 +48,8 @@ static bool rows_pages(struct qbd_rows *rows, gfp_t gfp)
 	for (i = 0; i < rows->nr_pages; i++) {
 		if (rows->pages[i])
 			continue;
-		rows->pages[i] = mempool_alloc(&pool->pages, gfp | __GFP_NOWARN);
+		rows->pages[i] = gfp == QBD_GFP_TRY ? qbd_memory_page() :
+				 mempool_alloc(&pool->pages, gfp | __GFP_NOWARN);
 		if (!rows->pages[i])
 			return false;
 	}
@@ -72,7 +73,8 @@ static void rows_pages_free(struct qbd_rows *rows)
  * @chunk: the chunk
  * @first: row
  * @nr: rows, at most layer->io_rows
- * @gfp: GFP_NOWAIT, or GFP_NOIO, with which it does not fail
+ * @gfp: GFP_NOWAIT, or GFP_NOIO, with which it does not fail; QBD_GFP_TRY: nothing of
+ *	the reserve is taken, by who may have it for long
  *
  * Pages are taken without waiting as long as there are some. If not, with GFP_NOIO,
  * all are given back, and one request at a time waits for the pool's, which are
@@ -110,7 +112,7 @@ struct qbd_rows *qbd_rows_alloc(struct qbd_chunk *chunk, u32 first, u32 nr, gfp_
 	rows->bad = rows->ring + nr;
 	rows->want = rows->bad + nr;
 	bio_list_init(&rows->bios);
-	if (rows_pages(rows, GFP_NOWAIT))
+	if (rows_pages(rows, gfp == QBD_GFP_TRY ? gfp : GFP_NOWAIT))
 		return rows;
 	if (!gfpflags_allow_blocking(gfp)) {
 		qbd_rows_free(rows);

@@ -3,11 +3,13 @@
 #include "parse.h"
 #include "report.h"
 
+#include <errno.h>
 #include <qbd/abi.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 /**
  * live_parse_status - read the status line of a pool
@@ -247,6 +249,31 @@ int live_message(const struct live_pool *pool, char **reply, const char *format,
 	va_end(args);
 	err = dm_message(pool->name, need(message), reply);
 	free(message);
+	return err;
+}
+
+/**
+ * live_readd - let a backend in again
+ * @pool: the pool
+ * @index: of the backend
+ * @rdev: its device
+ * @now: also one that is held off
+ *
+ * Requests that were sent to it before it went out as a rule end in a moment; they are
+ * waited for, for three seconds.
+ *
+ * Return: as dm_message().
+ */
+int live_readd(const struct live_pool *pool, unsigned int index, dev_t rdev, bool now)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+	unsigned int tries = 60;
+	int err;
+
+	while ((err = live_message(pool, NULL, "readd %u %u:%u%s", index, major(rdev), minor(rdev),
+				   now ? " now" : "")) == -EBUSY &&
+	       --tries)
+		nanosleep(&pause, NULL);
 	return err;
 }
 

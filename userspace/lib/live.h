@@ -83,6 +83,7 @@ int live_volumes(const struct live_pool *pool, struct live_volume **volumes, uns
 int live_verify(const struct live_pool *pool, struct verify *verify);
 int live_message(const struct live_pool *pool, char **reply, const char *format, ...)
 	__printf(3, 4);
+int live_readd(const struct live_pool *pool, unsigned int index, dev_t rdev, bool now);
 bool live_parse_backend(const char *line, struct live_backend *backend);
 bool live_parse_limits(const char *line, struct live_backend *backends, unsigned int nr);
 bool live_parse_volume(const char *line, struct live_volume *volume);

@@ -71,8 +71,7 @@ int repair_readmit(const struct live_pool *pool, struct repair *repair)
 		if (kept && found->rdev == b->rdev)
 			continue;
 		nbd_prepare(found->rdev);
-		one = live_message(pool, NULL, "readd %u %u:%u", b->index, major(found->rdev),
-				   minor(found->rdev));
+		one = live_readd(pool, b->index, found->rdev, false);
 		if (one == -EAGAIN && b->held) {
 			complain(held_off, pool->name, b->index, found->path, b->outs, b->held);
 			repair->out++;

@@ -147,8 +147,7 @@ static int send_readd(const struct live_pool *pool, const struct live_backend *b
 	int err;
 
 	nbd_prepare(rdev);
-	err = live_message(pool, NULL, "readd %u %u:%u%s", b->index, major(rdev), minor(rdev),
-			   now ? " now" : "");
+	err = live_readd(pool, b->index, rdev, now);
 	if (err == -EAGAIN && b->held)
 		complain("%s: backend %u failed %u times, and is not let in for %u s; --now does",
 			 pool->name, b->index, b->outs, b->held);
