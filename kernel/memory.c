@@ -34,9 +34,9 @@
  *				have pages, for which others wait
  *
  * In an outage (rule 4) no checkpoint succeeds, so nobody waits for one, but for the
- * reaper only: the request fails as for lack of backends. What puts an outage right waits for nothing either: a
- * write that failed leaves it the segments that it had (csum.c), and the pages of its
- * rows are loaded.
+ * reaper only: the request fails as for lack of backends. What puts an outage right
+ * waits for nothing either: a write that failed leaves it the segments that it had
+ * (csum.c), and the pages of its rows are loaded.
  *
  * Maps and the nodes of xarrays stay as long as their chunk, so no reserve would
  * ever be filled again. They may use the kernel's own (QBD_GFP_OWN), and each is
