@@ -83,10 +83,6 @@ crash_without() {
 	heal_legs "$@"
 }
 
-worker_waits() { # NAME: one of that work queue's is in a sleep that nothing ends but what it waits for
-	ps -e -o stat,comm | grep -q "^D.*kworker.*+qbd-$1"
-}
-
 waiting() { # COUNT: at least so many requests wait
 	[ "$(pool_status waiting)" -ge "$1" ]
 }

@@ -230,10 +230,6 @@ T
 	dmsetup resume "d$2"
 }
 
-io_hangs() { # DEVICE
-	[ "$(io_stat in_flight "$1")" -gt 0 ]
-}
-
 # Not for one moment only.
 sleeps_deeply() { # PID
 	local stat i
@@ -265,13 +261,13 @@ taken_away_under_a_checkpoint() {
 	area_is 'linear /dev/mapper/slow 0' 0 "$from" "$to"
 	message scrub start
 	wait_until 20 scrub_has_read_all
-	wait_until 20 io_hangs "${devs[0]}"
+	wait_until 20 io_in_flight "${devs[0]}"
 	message fail 3
 	# It waits for who may still look at the backend that it has taken away.
 	message readd 3 "${devs[3]}" >"$WORK/readd" 2>&1 &
 	readd=$!
 	wait_until 20 sleeps_deeply $readd
-	io_hangs "${devs[0]}" || fail "the checkpoint does not hang"
+	io_in_flight "${devs[0]}" || fail "the checkpoint does not hang"
 	# What it held goes on.
 	dmsetup load slow --table "0 $((to - from)) linear ${lower[0]} $from"
 	dmsetup suspend --nolockfs --noflush slow

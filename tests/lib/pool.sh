@@ -286,6 +286,10 @@ regain() {
 	repaired
 }
 
+worker_waits() { # NAME: one of that work queue's is in a sleep that nothing ends but what it waits for
+	ps -e -o stat,comm | grep -q "^D.*kworker.*+qbd-$1"
+}
+
 # nbd_pool COUNT MIB [OPTION...]: as fresh_pool, of NBD exports n0.. of both servers in turn.
 nbd_pool() {
 	local count=$1 mib=$2 i kinds=(nbd-server nbdkit)

@@ -401,6 +401,11 @@ io_stat() {
 	echo "$REPLY"
 }
 
+# io_in_flight DEVICE: is there a request that has not ended?
+io_in_flight() {
+	[ "$(io_stat in_flight "$1")" -gt 0 ]
+}
+
 # io_mark DEVICE...: from here on io_delta counts.
 io_mark() {
 	local REPLY dev
