@@ -184,7 +184,8 @@ void qbd_chunk_put(struct qbd_chunk *chunk)
 	}
 	if (READ_ONCE(chunk->dead))
 		list_move(&chunk->idle, &pool->idle);
-	reap = READ_ONCE(chunk->dead) || cache_full(pool);
+	/* A pool that ends has no reaper any more: qbd_chunks_exit() takes all. */
+	reap = (READ_ONCE(chunk->dead) || cache_full(pool)) && pool->reap_wq;
 	spin_unlock_irqrestore(&pool->named_lock, flags);
 	if (reap)
 		queue_work(pool->reap_wq, &pool->reap_work);
@@ -300,6 +301,17 @@ int qbd_chunks_init(struct qbd_pool *pool)
 }
 
 /**
+ * qbd_chunks_stop - nobody asks for the reaper any more, before it goes
+ * @pool: the pool, of which nothing else runs
+ */
+void qbd_chunks_stop(struct qbd_pool *pool)
+{
+	if (pool->shrinks)
+		qbd_shrinker_unregister(&pool->shrinker);
+	pool->shrinks = false;
+}
+
+/**
  * qbd_chunks_exit - forget all chunks; none may be in use. Sleeps.
  * @pool: the pool
  */
@@ -307,9 +319,6 @@ void qbd_chunks_exit(struct qbd_pool *pool)
 {
 	struct qbd_named *node, *next;
 	struct qbd_chunk *chunk;
-
-	if (pool->shrinks)
-		qbd_shrinker_unregister(&pool->shrinker);
 
 	list_for_each_entry_safe(node, next, &pool->named, list)
 		qbd_chunk_unnamed(node->chunk);

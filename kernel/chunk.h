@@ -94,6 +94,7 @@ struct qbd_chunk *qbd_chunk_get(struct qbd_layer *layer, u32 number, gfp_t gfp);
 void qbd_chunk_put(struct qbd_chunk *chunk);
 void qbd_chunk_reap(struct work_struct *work);
 int qbd_chunks_init(struct qbd_pool *pool);
+void qbd_chunks_stop(struct qbd_pool *pool);
 void qbd_chunks_exit(struct qbd_pool *pool);
 void qbd_chunk_named(struct qbd_chunk *chunk, u64 lsn);
 void qbd_chunk_unnamed(struct qbd_chunk *chunk);

@@ -65,7 +65,9 @@ static void pool_free(struct qbd_pool *pool)
 	free_wq(pool->stamp_wq);
 	free_wq(pool->ring_wq);
 	free_wq(pool->member_wq);
+	qbd_chunks_stop(pool);
 	free_wq(pool->reap_wq);
+	pool->reap_wq = NULL;
 	free_wq(pool->owner_wq);
 	qbd_owner_exit(pool);
 	qbd_standby_exit(pool);
