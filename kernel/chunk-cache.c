@@ -308,7 +308,6 @@ void qbd_chunks_stop(struct qbd_pool *pool)
 {
 	if (pool->shrinks)
 		qbd_shrinker_unregister(&pool->shrinker);
-	pool->shrinks = false;
 }
 
 /**

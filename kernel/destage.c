@@ -156,7 +156,7 @@ static void destage_work(struct work_struct *work)
 	if (dr->nr_begun && !READ_ONCE(pool->kept))
 		qbd_destage_resume(dr);
 	while (any && !dr->nr_begun && READ_ONCE(pool->mode) == QBD_RW &&
-	       !READ_ONCE(pool->flush_error) && !qbd_ring_down(&pool->ring)) {
+	       !qbd_pool_outage(pool)) {
 		unsigned int nr;
 
 		/* Each chunk that is destaged is named: its stamps have to fit. */

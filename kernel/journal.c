@@ -363,9 +363,9 @@ static bool wait_for_room(struct qbd_pool *pool, struct qbd_journal_space *space
 	bool got = false;
 
 	/* Tried now and then: ordinary records do not wait in this line. */
-	while (!got && !qbd_ring_down(ring) && !READ_ONCE(pool->flush_error))
+	while (!got && !qbd_pool_outage(pool))
 		wait_event_timeout(ring->wait, (got = try_reserve(pool, space, nr_pages)) ||
-				   qbd_ring_down(ring) || READ_ONCE(pool->flush_error), HZ / 4);
+				   qbd_pool_outage(pool), HZ / 4);
 	return got;
 }
 

@@ -403,7 +403,7 @@ static bool recover(struct qbd_pool *pool)
 static void kept_work(struct work_struct *work)
 {
 	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool, kept_work);
-	bool failed = READ_ONCE(pool->flush_error) || qbd_ring_down(&pool->ring), done;
+	bool failed = qbd_pool_outage(pool), done;
 
 	if (READ_ONCE(pool->stopping))
 		return;
@@ -419,8 +419,7 @@ static void kept_work(struct work_struct *work)
 	smp_wmb();	/* is_loss() looks in the other order */
 	WRITE_ONCE(pool->kept_running, false);
 	smp_mb();	/* who found it running relies on what follows */
-	if (!done || kept_any(pool) || READ_ONCE(pool->flush_error) ||
-	    qbd_ring_down(&pool->ring)) {
+	if (!done || kept_any(pool) || qbd_pool_outage(pool)) {
 		pool->kept_delay = min_t(unsigned long, LAST_DELAY,
 					 max_t(unsigned long, FIRST_DELAY, 2 * pool->kept_delay));
 		queue_delayed_work(pool->kept_wq, &pool->kept_work, pool->kept_delay);

@@ -217,8 +217,7 @@ void qbd_memory_exit(struct qbd_pool *pool)
 /* In an outage no checkpoint and no destage succeeds, and a read-only pool has none. */
 static bool nothing_is_freed(const struct qbd_pool *pool)
 {
-	return READ_ONCE(pool->flush_error) || qbd_ring_down(&pool->ring) ||
-	       READ_ONCE(pool->mode) != QBD_RW;
+	return qbd_pool_outage(pool) || READ_ONCE(pool->mode) != QBD_RW;
 }
 
 /**

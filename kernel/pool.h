@@ -279,4 +279,10 @@ int qbd_pool_message(struct qbd_pool *pool, unsigned int argc, char **argv, char
 void qbd_pool_status(struct qbd_pool *pool, char *result, unsigned int maxlen);
 void qbd_volume_status(struct qbd_volume *v, char *result, unsigned int maxlen);
 
+/* Can nothing be flushed or recorded now: an outage (rule 4), or the ring's end? */
+static inline bool qbd_pool_outage(const struct qbd_pool *pool)
+{
+	return READ_ONCE(pool->flush_error) || qbd_ring_down(&pool->ring);
+}
+
 #endif

@@ -11,24 +11,6 @@
 # shellcheck source=../lib/pool.sh
 . "$ROOT/tests/lib/pool.sh"
 
-# geometry: the positions of disk 0, which those of all disks of a size are, in bytes.
-geometry() {
-	local area start
-	while read -r area start; do
-		case $area in
-		'volume') volume_start=$start;;
-		'layer') layer_start=$start;;
-		'slot') slot_start=$start;;
-		'checksum') csum_start=$start;;
-		'ring') ring_start=$start;;
-		'data') data_start=$start;;
-		esac
-	done < <(qbd examine "${devs[0]}" | sed -n 's/^\([a-z]*\) \(area\|table\)  *\([0-9]*\).*/\1 \3/p')
-	csum_bytes=$(qbd examine "${devs[0]}" | sed -n 's/^slots .*, \([0-9]*\) bytes of checksums.*/\1/p')
-	[ -n "$volume_start$layer_start$ring_start" ] && [ "$csum_bytes" -ge 8192 ] &&
-		[ "$data_start" -gt "$csum_start" ] && [ "$csum_start" -gt "$slot_start" ]
-}
-
 # damage DISK OFFSET BYTES: other bytes there, under the pool.
 damage() {
 	dd if=/dev/urandom of="$WORK/loop/d$1.img" bs="$3" count=1 seek="$2" iflag=fullblock oflag=seek_bytes \

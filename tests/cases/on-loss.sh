@@ -96,10 +96,6 @@ nothing_failing() {
 	kept_is 0 && [ "$(pool_status waiting)" = 0 ] && sync_volume
 }
 
-sync_volume() {
-	dd if=/dev/zero of="$v" count=0 conv=fsync,notrunc status=none
-}
-
 write_block() { # FILE BLOCK: of 4 KiB, not flushed
 	dd if="$1" of="$v" bs=4096 count=1 seek="$2" oflag=direct conv=notrunc status=none
 }

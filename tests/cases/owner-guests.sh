@@ -35,14 +35,6 @@ assert_holds() { # HOST LETTER
 		"$(letters "$2" | md5sum)" "what $1 reads"
 }
 
-lease_word() { # HOST
-	host "$1" 'dmsetup status tank' | sed 's/.* lease \([a-z]*\) .*/\1/'
-}
-
-has_lease_word() { # HOST WORD
-	[ "$(lease_word "$1")" = "$2" ]
-}
-
 second_is_refused() {
 	shared_disks 3 48
 	qbd pool create tank "$WORK"/disk/{0,1,2} --extent-size 1M --lease "$lease"

@@ -39,17 +39,9 @@ sum() { # HOST
 	host "$1" "dd if=$volume bs=64k count=16 iflag=direct status=none | md5sum | cut -c 1-32"
 }
 
-lease_word() { # HOST
-	host "$1" 'dmsetup status tank' | sed 's/.* lease \([a-z]*\) .*/\1/'
-}
-
 # waits HOST: how often the kernel there has waited for whoever else may want the pool.
 waits() {
 	host "$1" "dmesg | grep -c 'for whoever else may want the pool' || :"
-}
-
-has_lease_word() { # HOST WORD
-	[ "$(lease_word "$1")" = "$2" ]
 }
 
 second_is_refused() {

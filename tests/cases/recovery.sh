@@ -95,24 +95,23 @@ log_is() {
 # of these, as a cut leaves them, the end is within a row: each of its units is right, and its parity is not that of
 # the data, if it is left as it was.
 discard_is_cut_in_a_row() {
-	local i start blocks last unit round in_a_row=0
+	local i last unit round in_a_row=0
 	cut_pool 6 --journal off
 	volume ec=4+2 16M
 	fio --name=every-other --filename="$v" --rw=write:4k --bs=4k --size=3200k --direct=1 --ioengine=psync \
 		--output="$WORK/fio.out"
 	# Or the chunk would be freed.
 	dd if=/dev/urandom of="$v" bs=16k count=1 seek=300 oflag=direct conv=notrunc status=none
-	dd if=/dev/zero of="$v" count=0 conv=fsync,notrunc status=none
+	sync_volume
 	message checkpoint
 	blkdiscard -f -l $((200 * 16384)) "$v"
-	dd if=/dev/zero of="$v" count=0 conv=fsync,notrunc status=none
+	sync_volume
 	cut
-	start=$(qbd examine "${below[0]}" | sed -n 's/^ring area *\([0-9]*\), .*/\1/p')
-	blocks=$(qbd examine "${below[0]}" | sed -n 's/^ring area .*, \([0-9]*\) blocks.*/\1/p')
+	geometry
 	for round in 1 2; do
 		log_is "${below[0]}"
 		for i in "${!below[@]}"; do
-			dd if=/dev/zero of="${below[i]}" bs=4k count=1 seek=$((start / 4096 + last % blocks)) oflag=direct \
+			dd if=/dev/zero of="${below[i]}" bs=4k count=1 seek=$((ring_start / 4096 + last % ring_blocks)) oflag=direct \
 				conv=notrunc status=none
 			cp --sparse=always "$WORK/loop/d$i.img" "$WORK/image$i"
 		done

@@ -209,16 +209,6 @@ owner_crashes() {
 	alone 2
 }
 
-# area_of NAME: where it begins on a disk and where it ends, in sectors, in $from and $to.
-area_of() {
-	local line name start found=''
-	while read -r name _ start _; do
-		[ -z "$found" ] || { to=$((start / 512)); return; }
-		[ "$name" != "$1" ] || { found=1 from=$((start / 512)); }
-	done < <(qbd examine "${devs[0]}" | tr -d , | grep -E "^[a-z]+ +(area|table) +[0-9]")
-	fail "no area $1"
-}
-
 # area_is TARGET INDEX FROM TO: that part of the disk, under the pool.
 area_is() {
 	command dmsetup load "d$2" <<T
@@ -255,7 +245,8 @@ scrub_has_read_all() {
 taken_away_under_a_checkpoint() {
 	local from to readd
 	returning_pool
-	area_of volume
+	geometry
+	from=$((volume_start / 512)) to=$((layer_start / 512))
 	# Its writes do; its flushes go on, or no superblock would be written.
 	dmsetup create slow --table "0 $((to - from)) delay ${lower[0]} $from 0 ${lower[0]} $from 1000000 ${lower[0]} $from 0"
 	area_is 'linear /dev/mapper/slow 0' 0 "$from" "$to"

@@ -174,3 +174,12 @@ hosts_kill() {
 host_log() {
 	host "$1" dmesg | grep -qE -- "$2" || fail "no '$2' in the log of host $1"
 }
+
+# lease_word HOST: what the pool tank there says of its lease.
+lease_word() {
+	host "$1" 'dmsetup status tank' | sed 's/.* lease \([a-z]*\) .*/\1/'
+}
+
+has_lease_word() { # HOST WORD
+	[ "$(lease_word "$1")" = "$2" ]
+}

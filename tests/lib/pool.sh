@@ -290,6 +290,30 @@ worker_waits() { # NAME: one of that work queue's is in a sleep that nothing end
 	ps -e -o stat,comm | grep -q "^D.*kworker.*+qbd-$1"
 }
 
+# sync_volume: a flush.
+sync_volume() {
+	dd if=/dev/zero of="$v" count=0 conv=fsync,notrunc status=none
+}
+
+# geometry: the positions of disk 0, which those of all disks of a size are, in bytes.
+geometry() {
+	local area start
+	while read -r area start; do
+		case $area in
+		'volume') volume_start=$start;;
+		'layer') layer_start=$start;;
+		'slot') slot_start=$start;;
+		'checksum') csum_start=$start;;
+		'ring') ring_start=$start;;
+		'data') data_start=$start;;
+		esac
+	done < <(qbd examine "${devs[0]}" | sed -n 's/^\([a-z]*\) \(area\|table\)  *\([0-9]*\).*/\1 \3/p')
+	csum_bytes=$(qbd examine "${devs[0]}" | sed -n 's/^slots .*, \([0-9]*\) bytes of checksums.*/\1/p')
+	ring_blocks=$(qbd examine "${devs[0]}" | sed -n 's/^ring area .*, \([0-9]*\) blocks.*/\1/p')
+	[ -n "$volume_start$layer_start$ring_start" ] && [ "$csum_bytes" -ge 8192 ] &&
+		[ "$data_start" -gt "$csum_start" ] && [ "$csum_start" -gt "$slot_start" ]
+}
+
 # nbd_pool COUNT MIB [OPTION...]: as fresh_pool, of NBD exports n0.. of both servers in turn.
 nbd_pool() {
 	local count=$1 mib=$2 i kinds=(nbd-server nbdkit)
