@@ -131,6 +131,14 @@ static struct qbd_journal_row *row_from(struct qbd_chunk *chunk, u32 row)
 	return best;
 }
 
+/* That row, or NULL. Another one's may be gone as soon as the lock is. */
+static struct qbd_journal_row *row_at(struct qbd_chunk *chunk, u32 row)
+{
+	struct qbd_journal_row *jr = row_from(chunk, row);
+
+	return jr && jr->row == row ? jr : NULL;
+}
+
 /**
  * qbd_journal_has - are there live blocks in some rows
  * @chunk: the chunk
@@ -168,9 +176,9 @@ struct qbd_journal_row *qbd_journal_find(struct qbd_chunk *chunk, u32 row)
 	if (RB_EMPTY_ROOT(&chunk->journal))
 		return NULL;
 	spin_lock_irqsave(&chunk->lock, flags);
-	jr = row_from(chunk, row);
+	jr = row_at(chunk, row);
 	spin_unlock_irqrestore(&chunk->lock, flags);
-	return jr && jr->row == row ? jr : NULL;
+	return jr;
 }
 
 /**
@@ -187,8 +195,8 @@ u32 qbd_journal_live(struct qbd_chunk *chunk, u32 row)
 	if (RB_EMPTY_ROOT(&chunk->journal))
 		return 0;
 	spin_lock_irqsave(&chunk->lock, flags);
-	jr = row_from(chunk, row);
-	if (jr && jr->row == row)
+	jr = row_at(chunk, row);
+	if (jr)
 		live = jr->live;
 	spin_unlock_irqrestore(&chunk->lock, flags);
 	return live;
@@ -218,9 +226,8 @@ bool qbd_journal_unplaced(struct qbd_chunk *chunk, u32 row)
 	bool unplaced;
 
 	spin_lock_irq(&chunk->lock);
-	jr = row_from(chunk, row);
-	unplaced = jr && jr->row == row && jr->torn &&
-		   jr->live == BIT(chunk->layer->policy.k) - 1;
+	jr = row_at(chunk, row);
+	unplaced = jr && jr->torn && jr->live == BIT(chunk->layer->policy.k) - 1;
 	spin_unlock_irq(&chunk->lock);
 	return unplaced;
 }
