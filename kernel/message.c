@@ -459,6 +459,10 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 		return refuse(pool, argv[0], "the pool failed and has to be started anew", -EIO);
 	if (!strcasecmp(argv[0], "on_loss"))
 		return on_loss(pool, argc, argv);
+	/* In an outage, too: it may be for a deadline that is too short. */
+	err = set(pool, argc, argv);
+	if (err != -ENOENT)
+		return err;
 	/* A backend may just have been let in, and be tried. */
 	if (strcasecmp(argv[0], "readd") &&
 	    !wait_event_timeout(pool->ring.wait, !READ_ONCE(pool->ring.stalled), STALL_PATIENCE))
@@ -481,9 +485,6 @@ static int message(struct qbd_pool *pool, unsigned int argc, char **argv, char *
 		return resync(pool, argc, argv);
 	if (!strcasecmp(argv[0], "scrub"))
 		return scrub(pool, argc, argv);
-	err = set(pool, argc, argv);
-	if (err != -ENOENT)
-		return err;
 	if (!strcasecmp(argv[0], "fail") || !strcasecmp(argv[0], "readd") ||
 	    !strcasecmp(argv[0], "replace")) {
 		bool fail = !strcasecmp(argv[0], "fail");

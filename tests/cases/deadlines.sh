@@ -42,11 +42,18 @@ thaw() {
 	repaired
 }
 
-# timed COMMAND...: say how long it took.
-timed() {
-	local ms
+# once COMMAND...: it waits no longer than for the deadline, and for who is out to be written down.
+once() {
 	took "$@"
-	echo "$*: $ms ms"
+	echo "$*: $ms ms, with a deadline of $deadline ms"
+	assert_le "$ms" $((deadline + 500 * slowness)) "ms of $*"
+}
+
+# delayed COMMAND...: and for that it does wait.
+delayed() {
+	local ms
+	once "$@"
+	assert_ge "$ms" $deadline "ms of $*"
 }
 
 read_block() { # MIB
@@ -72,6 +79,7 @@ disk_of() {
 # The pool that most subtests share: four disks, data in the first 4 MiB of a volume.
 prepare() { # POLICY
 	nbd_pool 4 48 --extent-size 1M
+	message hold_off 0
 	volume "$1" 32M
 	random_file "$WORK/data" 4
 	put "$WORK/data"
@@ -90,10 +98,10 @@ writes() { # POLICY INDEX
 	put "$WORK/data" 16
 	message checkpoint
 	hang "$i"
-	timed put "$WORK/data" 8
+	delayed put "$WORK/data" 8
 	is_out "$i"
 	# What is asked of it now waits for nothing.
-	timed put "$WORK/data" 24
+	at_once put "$WORK/data" 24
 	same "$WORK/data" 8
 	assert_fails 'still has .* in flight' qbd backend readd p "${devs[$i]}"
 	log_mark
@@ -102,12 +110,18 @@ writes() { # POLICY INDEX
 	thaw "$i"
 	same "$WORK/data" 24
 	hang "$i"
-	timed blkdiscard -o $((16 << 20)) -l $((4 << 20)) "$v"
-	timed flush
+	# Of which one meets it.
+	once blkdiscard -o $((16 << 20)) -l $((4 << 20)) "$v"
+	once flush
 	is_out "$i"
 	put "$WORK/data" 16
 	thaw "$i"
 	same "$WORK/data" 16
+	dd if="$WORK/data" of="$v" bs=1M seek=8 oflag=direct conv=notrunc status=none
+	hang "$i"
+	delayed flush
+	is_out "$i"
+	thaw "$i"
 	unhurt
 }
 
@@ -118,7 +132,7 @@ reads() {
 	disk_of 0
 	hung=$REPLY
 	hang "$hung"
-	timed same "$WORK/data"
+	delayed same "$WORK/data"
 	is_out "$hung"
 	fio --name=on --filename="$v" --direct=1 --ioengine=libaio --iodepth=8 --rw=randrw --offset=8M --size=16M \
 		--bs=16k --io_size=16M --verify=crc32c --do_verify=1 --verify_fatal=1 --output="$WORK/fio.out" &
@@ -132,12 +146,12 @@ reads() {
 ends() {
 	prepare ec=2+1
 	hang 0
-	timed put "$WORK/data" 8
+	delayed put "$WORK/data" 8
 	is_out 0
-	timed dmsetup suspend p-v
-	timed dmsetup resume p-v
-	timed dmsetup remove p-v
-	timed qbd pool stop p
+	at_once dmsetup suspend p-v
+	at_once dmsetup resume p-v
+	at_once dmsetup remove p-v
+	at_once qbd pool stop p
 	assert_fails 'in use' rmmod dm-qbd
 	assert_fails . timeout 20 dmsetup create q --table "0 8192 qbd-pool 4 ${devs[*]}"
 	assert_log 'still has I/O in flight'
@@ -152,8 +166,190 @@ ends() {
 	unhurt
 }
 
+# --- answers that are late, that never come, that come from elsewhere --------------------------------
+
+# deadlines_wander MS...: of the first backends, from below that to above it, every few seconds: one that cannot be done
+# without has to be in time for as long as it takes to write again what it was late with.
+deadlines_wander() {
+	local i step percent=(50 80 100 120)
+	for ((step = 0; ; step++)); do
+		for ((i = 0; i < $#; i++)); do
+			message deadline $i $((${*:i + 1:1} * ${percent[step % 50]-500} / 100))
+		done
+		[ ! -e "$WORK/enough" ] || break
+		pause 0.1
+	done
+}
+
+# One server is late with what is read, one with what is written, by about the deadline: so answers come just before it,
+# and just after, when nobody waits for them and all that they could hurt goes on. A third is late with all discards.
+answers_late() { # POLICY LATE...: of these answers some are late for certain
+	local policy=$1 round load i kinds=(read write trim) delays=(20 60 300) # ms; to let one in takes some 100 reads
+	shift
+	discard_all
+	devs=()
+	for i in 0 1 2 3; do
+		if [ $i = 3 ]; then
+			nbd_disk n3 48
+		else
+			nbd_disk n$i 48 nbdkit --filter=delay "delay-${kinds[i]}=${delays[i]}ms"
+		fi
+		devs+=("$REPLY")
+	done
+	qbd pool create p "${devs[@]}" --extent-size 1M
+	qbd pool start p
+	message on_loss queue
+	message hold_off 0
+	message hedge=off
+	message slow_factor 0
+	volume "$policy" 24M
+	random_file "$WORK/data" 4
+	put "$WORK/data"
+	log_mark
+	for ((round = 0; round < 3; round++)); do
+		put "$WORK/data" 20
+		# Who was kept may have to be settled first.
+		wait_until 10 message checkpoint
+		rm -f "$WORK/enough"
+		message deadline 2 $((delays[2] / 2))
+		blkdiscard -o $((20 << 20)) -l $((4 << 20)) "$v" &
+		fio --name=late --filename="$v" --direct=1 --ioengine=libaio --iodepth=16 --rw=randrw --offset=8M \
+			--size=4M --bsrange=4k-64k --io_size=2M --verify=crc32c --do_verify=1 --verify_fatal=1 \
+			--randrepeat=0 --output="$WORK/fio.out" &
+		load=$!
+		wait_until 10 io_in_flight "$v"
+		deadlines_wander "${delays[0]}" "${delays[1]}" &
+		wait $load || { cat "$WORK/fio.out"; fail "fio saw errors"; }
+		touch "$WORK/enough"
+		wait
+		for i in 0 1 2; do
+			wait_until 20 field_is orphans $i 0
+			message deadline $i 15000
+		done
+		for i in 0 1 2; do
+			! field_is state $i out || qbd backend readd p "${devs[i]}"
+		done
+		repaired 60
+		same "$WORK/data"
+	done
+	for i in 0 1 2; do
+		[[ " $* " != *" ${kinds[i]} "* ]] || assert_log "backend $i .* did not answer within .* left to it"
+	done
+	assert_eq "$(pool_status lost)" 0 "lost blocks"
+	unhurt
+}
+
+# One that nobody can do without takes longer for a write than it may: what is written waits, and goes on when it may
+# take longer.
+was_too_short() {
+	local i
+	discard_all
+	devs=()
+	for i in 0 1; do
+		nbd_disk n$i 48 nbdkit --filter=delay delay-write=200ms
+		devs+=("$REPLY")
+	done
+	qbd pool create p "${devs[@]}" --extent-size 1M
+	qbd pool start p
+	message on_loss queue
+	volume replicas=2 24M
+	random_file "$WORK/data" 1
+	put "$WORK/data"
+	message deadline 0 100
+	message deadline 1 100
+	put "$WORK/data" 1 &
+	wait_until 10 some_wait
+	# The ring, too, cannot be written now.
+	message deadline 0 15000 || { message on_loss error; fail "it stays too short"; }
+	message deadline 1 15000
+	wait_until 20 none_waits
+	wait $!
+	same "$WORK/data" 1
+	assert_eq "$(pool_status health)" AA health
+	unhurt
+}
+
+some_wait() {
+	[ "$(pool_status waiting)" -gt 0 ]
+}
+
+none_waits() {
+	[ "$(pool_status waiting)" = 0 ]
+}
+
+# A server that takes connections and requests, and answers none: in the place of one that was killed. It is not let
+# in; who asks for that waits for one deadline, that of any nbd device, and others for nothing.
+answers_never() { # POLICY
+	local i=1 answer
+	prepare "$1"
+	nbd_kill n$i
+	put "$WORK/data" 8
+	wait_until 20 field_is state $i out
+	nbd_disconnect n$i
+	cp "$WORK/nbd/n$i.args" "$WORK/args"
+	echo nbdkit >"$WORK/nbd/n$i.kind"
+	printf '%s\n' --filter=delay rdelay=3600 wdelay=3600 >"$WORK/nbd/n$i.args"
+	nbd_start n$i
+	nbd_connect n$i
+	devs[i]=$REPLY
+	log_mark
+	message readd $i "${devs[i]}" 2>"$WORK/said" &
+	answer=$!
+	wait_until 10 io_in_flight "${devs[i]}"
+	at_once put "$WORK/data" 16
+	at_once same "$WORK/data" 16
+	at_once dmsetup status p
+	assert_status 1 wait $answer
+	assert_log 'message readd: '
+	field_is state $i out
+	# It dies, another one comes.
+	nbd_kill n$i
+	nbd_disconnect n$i
+	cp "$WORK/args" "$WORK/nbd/n$i.args"
+	nbd_start n$i
+	nbd_connect n$i
+	devs[i]=$REPLY
+	qbd backend readd p "${devs[i]}"
+	repaired
+	same "$WORK/data" 16
+	unhurt
+}
+
+# Two connections to a server. What it does not answer on one of them in time the device sends again on the other one,
+# when the pool has long gone on without this backend: that waits for it, and fills then what was written since.
+sent_again() {
+	local i=1 timeout=2 # seconds
+	prepare ec=2+1
+	message fail $i
+	nbd_disconnect n$i
+	nbd_connect n$i -C 2 -timeout $timeout
+	devs[i]=$REPLY
+	qbd backend readd p "${devs[i]}"
+	repaired
+	log_mark
+	hang $i
+	delayed put "$WORK/data" 8
+	is_out $i
+	random_file "$WORK/newer" 4
+	at_once put "$WORK/newer" 8
+	wait_until 20 log_line 'nbd[0-9]*: Connection timed out, retrying'
+	assert_fails 'still has .* in flight' qbd backend readd p "${devs[i]}"
+	thaw $i
+	same "$WORK/newer" 8
+	unhurt
+	# And without another one, for it has to be right where it is.
+	message fail $(((i + 1) % 4))
+	same "$WORK/newer" 8
+	same "$WORK/data"
+}
+
 subtest writes-replicas writes replicas=2 0
 subtest writes-ec writes ec=2+1 1
 subtest reads reads
 subtest pool-ends ends
+subtest answers-late-replicas answers_late replicas=2 write trim
+subtest answers-late-ec answers_late ec=2+1 read write trim
+subtest deadline-was-too-short was_too_short
+subtest answers-never answers_never ec=2+1
+subtest sent-again sent_again
 finish

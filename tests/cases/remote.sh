@@ -29,14 +29,6 @@ has_orphans() { # INDEX
 	[ "$(backend_field orphans "$1")" -gt 0 ]
 }
 
-# at_once COMMAND...: it does not wait for orphans, which would be for ever.
-at_once() {
-	local ms
-	took "$@"
-	echo "$*: $ms ms"
-	assert_le "$ms" $((500 * slowness)) "ms of $*"
-}
-
 # Each chunk has a leg on each: it is of 3 MiB. Without a journal a write goes to all of them at once.
 make_pool() {
 	local i pids=()

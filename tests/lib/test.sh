@@ -24,7 +24,7 @@ PATH=$ROOT/${BUILD:-build}/userspace:$PATH
 # twice that in the debug kernel.
 if [ "$QBD_LANE" != host ]; then
 	enable -f "$ROOT/${BUILD:-build}/builtins/builtins.so" \
-		dm holds log_line loop_attach loop_clear random_file test_dd || exit 2
+		dm holds io_flusher log_line loop_attach loop_clear random_file test_dd || exit 2
 	# builtin_or_program BUILTIN PROGRAM [ARG...]: what the builtin does not know goes to the program.
 	builtin_or_program() {
 		local status=0
@@ -154,6 +154,14 @@ took() {
 	local begin=${EPOCHREALTIME/[.,]/}
 	"$@"
 	ms=$(((${EPOCHREALTIME/[.,]/} - begin) / 1000))
+}
+
+# at_once COMMAND...: it waits for nothing that does not answer: a second in the fast kernel is too long.
+at_once() {
+	local ms
+	took "$@"
+	echo "$*: $ms ms"
+	assert_le "$ms" $((500 * slowness)) "ms of $*"
 }
 
 # --- the kernel's log -----------------------------------------------------------------------------
