@@ -344,9 +344,9 @@ static void map_leg(struct qbd_backend *b, u32 slot, const struct qbd_slot *e)
 	if (old != QBD_LEG_NONE && qbd_leg_state(old) == QBD_SLOT_LIVE)
 		goto stale;
 	map->legs[e->leg] = place;
-	qbd_slots_set(b, slot, e->layer, e->chunk, 0);
+	qbd_slots_set(pool, place, e->layer, e->chunk, 0);
 	if (old != QBD_LEG_NONE)
-		qbd_slots_set(pool->backend[qbd_leg_backend(old)], qbd_leg_slot(old), 0, 0, 0);
+		qbd_slots_set(pool, old, 0, 0, 0);
 	return;
 stale:
 	/* Written as free with the next pages. */
@@ -404,14 +404,15 @@ static void map_forget(struct qbd_pool *pool, struct qbd_layer *layer, u32 numbe
 	for (l = 0; l < map->nr_legs; l++) {
 		u64 leg = map->legs[l];
 
-		if (leg == QBD_LEG_NONE)
-			continue;
-		qbd_slots_set(pool->backend[qbd_leg_backend(leg)], qbd_leg_slot(leg), 0, 0, 0);
+		qbd_slots_set(pool, leg, 0, 0, 0);
 		qbd_slots_release(pool, leg);
 	}
+	/* The status may be asked for meanwhile. */
+	spin_lock(&pool->map_lock);
 	xa_erase(&layer->map, number);
 	layer->nr_allocated--;
 	pool->nr_chunks--;
+	spin_unlock(&pool->map_lock);
 	kfree(map);
 }
 

@@ -24,22 +24,12 @@ static void apply_chunk(struct qbd_pool *pool, struct qbd_layer *layer, u64 lsn,
 	if (WARN_ON_ONCE(!chunk))
 		return;
 	spin_lock(&pool->map_lock);
-	if (r->op == QBD_CHUNK_ALLOC) {
-		chunk->map = chunk->new_map;
-		chunk->new_map = NULL;
-		chunk->map->gen = r->gen;
-		/* Reserved by who appended the record. */
-		xa_store(&layer->map, r->chunk, chunk->map, GFP_NOWAIT);
-		layer->nr_allocated++;
-		pool->nr_chunks++;
-	}
-	map = chunk->map;
+	map = r->op == QBD_CHUNK_ALLOC ? chunk->new_map : chunk->map;
 	WRITE_ONCE(map->insync, r->insync);
 	map->epoch = r->epoch;
 	map->flags = r->flags;
 	for (i = 0; i < r->nr_legs; i++) {
 		const struct qbd_chunk_leg *leg = &r->legs[i];
-		struct qbd_backend *b = pool->backend[leg->backend];
 		u64 place = qbd_leg_make(leg->backend, leg->slot, leg->state);
 
 		if (leg->state == QBD_SLOT_FREE) {
@@ -51,8 +41,18 @@ static void apply_chunk(struct qbd_pool *pool, struct qbd_layer *layer, u64 lsn,
 		} else {
 			WRITE_ONCE(map->legs[leg->leg], place);
 		}
-		if (b && b->owners && leg->slot < b->geometry.nr_slots)
-			qbd_slots_set(b, leg->slot, leg->state ? r->layer : 0, r->chunk, lsn);
+		qbd_slots_set(pool, qbd_leg_make(leg->backend, leg->slot, QBD_SLOT_LIVE),
+			      leg->state ? r->layer : 0, r->chunk, lsn);
+	}
+	if (r->op == QBD_CHUNK_ALLOC) {
+		map->gen = r->gen;
+		/* Its content before it is seen: who looks for a map takes no lock. */
+		smp_store_release(&chunk->map, map);
+		chunk->new_map = NULL;
+		/* Reserved by who appended the record. */
+		xa_store(&layer->map, r->chunk, map, GFP_NOWAIT);
+		layer->nr_allocated++;
+		pool->nr_chunks++;
 	}
 	if (r->op == QBD_CHUNK_FREE) {
 		/* The legs are kept for who lets go of the chunk last. */

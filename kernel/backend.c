@@ -51,11 +51,14 @@ static void qbd_bio_end(struct bio *bio)
 		WRITE_ONCE(b->latency_ns, old - old / 8 + (u32)min_t(u64, ns, U32_MAX) / 8);
 		qbd_latency_ended(b, ns ?: 1);
 	}
+	/* Who takes a backend away looks at inflight, and then waits for us: readmit.c. */
+	rcu_read_lock();
 	atomic_dec(&b->inflight);
 	/* Not after done(): it may let the pool go, and the bioset with it. */
 	if (deadline)
 		bio_put(bio);
 	qb->done(qb);
+	rcu_read_unlock();
 }
 
 /**
@@ -379,7 +382,7 @@ u64 qbd_backend_flush(struct qbd_pool *pool, u64 which)
 	mutex_lock(&pool->backend_flush_mutex);
 	qbd_wait_init(&wait);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
-		struct qbd_backend *b = pool->backend[i];
+		struct qbd_backend *b = qbd_backend_at(pool, i);
 		struct qbd_bio *qb;
 
 		if (!(which & BIT_ULL(i)) || !b || !xchg(&b->unflushed, 0))
@@ -525,9 +528,10 @@ void qbd_backend_free(struct qbd_backend *b)
 {
 	if (!b)
 		return;
+	/* It waits for a read of its own, which nobody else does. */
+	qbd_latency_free(b);
 	WARN_ON_ONCE(atomic_read(&b->inflight));
 	qbd_slots_free(b);
-	qbd_latency_free(b);
 	kfree(b->super_buffer);
 	b->super_buffer = NULL;
 	if (!qbd_orphans_leave(b))

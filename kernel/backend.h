@@ -42,6 +42,7 @@ struct qbd_backend_stats {
  * @bdev: open; bdev.bdev is NULL while the device is absent
  * @pool: NULL once the pool let go of it while it had orphans
  * @unflushed: a write completed since the last flush began
+ * @reopening: it gets another device, and nobody may send it anything
  * @queue: bios with a deadline that are to be sent, oldest first
  * @sent: those that were, likewise
  * @orphans: requests that were not answered in time, and are not yet answered
@@ -61,6 +62,7 @@ struct qbd_backend {
 	u64 super_seq;
 	void *super_buffer;
 	unsigned int unflushed;
+	bool reopening;
 	atomic_t inflight;
 	u32 latency_ns;		/* of reads, smoothed */
 	struct qbd_latency *latency;
@@ -92,10 +94,19 @@ struct qbd_backend {
 	u32 slots_doubtful;
 };
 
+/* That at an index, in or not; but for the time in which it gets another device. */
+static inline struct qbd_backend *qbd_backend_at(struct qbd_pool *pool, unsigned int i)
+{
+	struct qbd_backend *b = READ_ONCE(pool->backend[i]);
+
+	/* Then the device is seen that it got: reopen_kept(). */
+	return b && !smp_load_acquire(&b->reopening) ? b : NULL;
+}
+
 static inline struct qbd_backend *qbd_backend_in(struct qbd_pool *pool, unsigned int i)
 {
 	return i < QBD_MAX_BACKENDS && (READ_ONCE(pool->in) & BIT_ULL(i)) ?
-	       pool->backend[i] : NULL;
+	       qbd_backend_at(pool, i) : NULL;
 }
 
 /* backend.c */

@@ -340,7 +340,8 @@ void qbd_chunk_named(struct qbd_chunk *chunk, u64 lsn)
 
 	spin_lock_irq(&pool->named_lock);
 	chunk->lsn = max(chunk->lsn, lsn);
-	if (list_empty(&chunk->named.list)) {
+	/* Of one that was freed since nothing is to be kept, and nothing would take it off. */
+	if (list_empty(&chunk->named.list) && !READ_ONCE(chunk->dead)) {
 		atomic_inc(&chunk->refs);
 		list_add_tail(&chunk->named.list, &pool->named);
 		atomic_inc(&pool->nr_named);
@@ -348,23 +349,53 @@ void qbd_chunk_named(struct qbd_chunk *chunk, u64 lsn)
 	spin_unlock_irq(&pool->named_lock);
 }
 
+/* Off the list, unless a record after @lsn names it. Return: whether it is. */
+static bool unname(struct qbd_chunk *chunk, u64 lsn)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+	bool was, off;
+
+	spin_lock_irq(&pool->named_lock);
+	off = chunk->lsn <= lsn;
+	was = off && !list_empty(&chunk->named.list);
+	if (was)
+		list_del_init(&chunk->named.list);
+	spin_unlock_irq(&pool->named_lock);
+	if (was) {
+		atomic_dec(&pool->nr_named);
+		qbd_chunk_put(chunk);
+	}
+	return off;
+}
+
 /**
- * qbd_chunk_unnamed - nothing of the chunk has to be kept any more
+ * qbd_chunk_forget - a checkpoint has nothing more of the chunk to keep
+ * @chunk: the chunk; no range is active, and all of its pages are written
+ * @lsn: up to where records are in pages
+ *
+ * Records are applied meanwhile. Each names the chunk before it changes anything, so
+ * that is seen under the one lock; who changes a page without a record names it after
+ * that, and so the pages are looked at once more when it is off the list.
+ *
+ * Context: not in an interrupt; the caller has a reference. Return: false if it stays.
+ */
+bool qbd_chunk_forget(struct qbd_chunk *chunk, u64 lsn)
+{
+	if (!unname(chunk, lsn))
+		return false;
+	if (!qbd_csum_unwritten(chunk))
+		return true;
+	qbd_chunk_named(chunk, 0);
+	return false;
+}
+
+/**
+ * qbd_chunk_unnamed - nothing of the chunk has to be kept any more: it was freed
  * @chunk: the chunk
  *
  * Context: not in an interrupt; the caller has a reference.
  */
 void qbd_chunk_unnamed(struct qbd_chunk *chunk)
 {
-	struct qbd_pool *pool = chunk->layer->pool;
-	bool was;
-
-	spin_lock_irq(&pool->named_lock);
-	was = !list_empty(&chunk->named.list);
-	list_del_init(&chunk->named.list);
-	spin_unlock_irq(&pool->named_lock);
-	if (was) {
-		atomic_dec(&pool->nr_named);
-		qbd_chunk_put(chunk);
-	}
+	unname(chunk, U64_MAX);
 }

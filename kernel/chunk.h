@@ -97,6 +97,7 @@ int qbd_chunks_init(struct qbd_pool *pool);
 void qbd_chunks_stop(struct qbd_pool *pool);
 void qbd_chunks_exit(struct qbd_pool *pool);
 void qbd_chunk_named(struct qbd_chunk *chunk, u64 lsn);
+bool qbd_chunk_forget(struct qbd_chunk *chunk, u64 lsn);
 void qbd_chunk_unnamed(struct qbd_chunk *chunk);
 
 /* row-lock.c */

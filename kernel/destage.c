@@ -135,8 +135,8 @@ static void unstick(struct qbd_pool *pool)
 
 	spin_lock(&j->lock);
 	again = time_after_eq(jiffies, j->retry);
-	/* Nothing can be flushed now: nor destaged. */
-	if (READ_ONCE(pool->flush_error))
+	/* Nothing can be flushed or recorded now: nor destaged. */
+	if (qbd_pool_outage(pool))
 		set_stuck(j, true);
 	else if (again)
 		set_stuck(j, false);

@@ -187,7 +187,9 @@ static int write_csums(struct qbd_chunk *chunk, void *context)
 {
 	struct checkpoint *c = context;
 
-	qbd_csum_write(chunk, qbd_chunk_writable(chunk), false, &c->pages);
+	/* One that is made meanwhile has no legs here, and a map there: it is for the next one. */
+	if (READ_ONCE(chunk->map))
+		qbd_csum_write(chunk, qbd_chunk_writable(chunk), false, &c->pages);
 	return 0;
 }
 
@@ -204,6 +206,7 @@ static int unwrite_csums(struct qbd_chunk *chunk, void *context)
  */
 static void forget_pages(struct qbd_pool *pool)
 {
+	int idx = srcu_read_lock(&pool->backends_srcu);
 	struct qbd_backend *b;
 	unsigned int i;
 
@@ -215,6 +218,7 @@ static void forget_pages(struct qbd_pool *pool)
 	}
 	qbd_table_unwrite(pool, &pool->volume_table);
 	qbd_table_unwrite(pool, &pool->layer_table);
+	srcu_read_unlock(&pool->backends_srcu, idx);
 }
 
 /* Step 5 for one chunk, and off the list with it if nothing is left. */
@@ -257,14 +261,8 @@ static int end_ranges(struct qbd_chunk *chunk, void *context)
 			c->last_lsn = max(c->last_lsn, qbd_ring_append(pool, &r));
 	}
 
-	keep |= qbd_csum_unwritten(chunk);
-	spin_lock_irq(&pool->named_lock);
-	keep |= chunk->lsn > c->lsn;
-	spin_unlock_irq(&pool->named_lock);
-	if (keep)
+	if (keep || qbd_csum_unwritten(chunk) || !qbd_chunk_forget(chunk, c->lsn))
 		c->left = true;
-	else
-		qbd_chunk_unnamed(chunk);
 	return 0;
 }
 
@@ -381,8 +379,13 @@ static void checkpoint_work(struct work_struct *work)
 	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool,
 					     checkpoint_work);
 
-	if (READ_ONCE(pool->mode) == QBD_RW)
+	if (READ_ONCE(pool->mode) != QBD_RW)
+		return;
+	/* In a start that is not through, ranges that are to be reconciled look as if whole. */
+	if (READ_ONCE(pool->active))
 		qbd_checkpoint(pool);
+	else
+		queue_delayed_work(pool->checkpoint_wq, &pool->checkpoint_work, HZ);
 }
 
 void qbd_flush_init(struct qbd_pool *pool)

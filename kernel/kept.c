@@ -85,6 +85,7 @@ bool qbd_kept_trouble(const struct qbd_pool *pool)
  */
 void qbd_kept_soon(struct qbd_pool *pool)
 {
+	smp_mb();	/* what it is wanted for is there before it is seen to run: kept_work() */
 	if (READ_ONCE(pool->active) && !READ_ONCE(pool->stopping) &&
 	    !READ_ONCE(pool->kept_running))
 		mod_delayed_work(pool->kept_wq, &pool->kept_work, 0);
@@ -191,10 +192,13 @@ static void probe(struct qbd_pool *pool)
 
 	/* What it holds is of no matter, so one buffer is enough for all. */
 	qbd_wait_init(&wait);
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		if ((which & BIT_ULL(i)) && pool->backend[i])
-			qbd_backend_submit(pool->backend[i], REQ_OP_READ | REQ_META | QBD_PROBE, 0,
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		struct qbd_backend *b = qbd_backend_at(pool, i);
+
+		if ((which & BIT_ULL(i)) && b)
+			qbd_backend_submit(b, REQ_OP_READ | REQ_META | QBD_PROBE, 0,
 					   pool->kept_buffer, QBD_PAGE_SIZE, &wait);
+	}
 	mute = qbd_wait_for(&wait);
 	srcu_read_unlock(&pool->backends_srcu, idx);
 	mutex_lock(&pool->member_lock);

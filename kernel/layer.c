@@ -135,18 +135,16 @@ static int volume_load(struct qbd_pool *pool, u32 index, const struct qbd_volume
 	v->entry = *entry;
 	v->deleting = entry->state == QBD_DELETING;
 	v->top = qbd_layer_create(pool, layer_index, layer, entry->tag);
-	if (!v->top || xa_err(xa_store(&pool->layers, layer->number, v->top, GFP_KERNEL))) {
+	/* What can fail comes first: once it is seen, others may have it in hand. */
+	if (!v->top || xa_reserve(&pool->volumes, index, GFP_KERNEL) ||
+	    xa_err(xa_store(&pool->layers, layer->number, v->top, GFP_KERNEL))) {
+		xa_release(&pool->volumes, index);
 		if (v->top)
 			qbd_layer_destroy(v->top);
 		kfree(v);
 		return -ENOMEM;
 	}
-	if (xa_err(xa_store(&pool->volumes, index, v, GFP_KERNEL))) {
-		xa_erase(&pool->layers, layer->number);
-		qbd_layer_destroy(v->top);
-		kfree(v);
-		return -ENOMEM;
-	}
+	xa_store(&pool->volumes, index, v, GFP_KERNEL);
 	return 0;
 }
 
@@ -308,6 +306,19 @@ bool qbd_layer_blind(const struct qbd_layer *layer)
 	return unseen && gone > layer->policy.m;
 }
 
+/*
+ * A volume that was removed, or could not be made. Who walks the layers may have its
+ * own in hand: it stays until the pool ends. Sleeps. Context: volume_mutex.
+ */
+static void volume_forget(struct qbd_pool *pool, struct qbd_volume *v)
+{
+	xa_erase(&pool->volumes, v->index);
+	xa_erase(&pool->layers, v->top->number);
+	synchronize_rcu();
+	list_add(&v->top->dead, &pool->dead_layers);
+	kfree(v);
+}
+
 /**
  * qbd_volume_create - make a volume
  * @pool: the pool
@@ -382,15 +393,10 @@ int qbd_volume_create(struct qbd_pool *pool, struct qbd_volume_entry *entry, con
 		up_read(&pool->meta_sem);
 	}
 	/* What was appended is recorded when the ring can be written again. */
-	if (err && lsn != U64_MAX && !READ_ONCE(pool->ring.error)) {
+	if (err && lsn != U64_MAX && !READ_ONCE(pool->ring.error))
 		*error = "The volume will be there when the ring can be written again";
-	} else if (err) {
-		struct qbd_volume *v = xa_erase(&pool->volumes, index);
-
-		xa_erase(&pool->layers, layer.number);
-		qbd_layer_destroy(v->top);
-		kfree(v);
-	}
+	else if (err)
+		volume_forget(pool, xa_load(&pool->volumes, index));
 out:
 	mutex_unlock(&pool->volume_mutex);
 	return err;
@@ -491,6 +497,19 @@ static void layer_quiet(struct qbd_layer *layer)
 	flush_work(&layer->pool->reap_work);
 }
 
+/* The first volume from @i on that is being removed; only free_work forgets such a one. */
+static struct qbd_volume *next_deleted(struct qbd_pool *pool, unsigned long *i)
+{
+	struct qbd_volume *v;
+
+	rcu_read_lock();
+	xa_for_each_start(&pool->volumes, *i, v, *i)
+		if (READ_ONCE(v->deleting))
+			break;
+	rcu_read_unlock();
+	return v;
+}
+
 /**
  * qbd_free_deleted - free the chunks of volumes that were removed, then them
  * @work: the work item
@@ -501,12 +520,12 @@ void qbd_free_deleted(struct work_struct *work)
 	struct qbd_volume *v;
 	unsigned long i;
 
-	xa_for_each(&pool->volumes, i, v) {
+	for (i = 0; (v = next_deleted(pool, &i)); i++) {
 		struct qbd_layer_entry layer = {};
 		struct qbd_volume_entry entry = {};
 		int err;
 
-		if (!v->deleting || free_chunks(v->top) || qbd_ring_admit(pool))
+		if (free_chunks(v->top) || qbd_ring_admit(pool))
 			continue;
 		mutex_lock(&pool->volume_mutex);
 		down_read(&pool->meta_sem);
@@ -522,11 +541,7 @@ void qbd_free_deleted(struct work_struct *work)
 		/* The records of its chunks are in effect, so nothing looks it up. */
 		if (!err) {
 			layer_quiet(v->top);
-			xa_erase(&pool->volumes, i);
-			xa_erase(&pool->layers, v->top->number);
-			synchronize_rcu();
-			list_add(&v->top->dead, &pool->dead_layers);
-			kfree(v);
+			volume_forget(pool, v);
 		}
 		mutex_unlock(&pool->volume_mutex);
 	}

@@ -281,6 +281,10 @@ static void member_work(struct work_struct *work)
 		qbd_checkpoint_soon(pool);	/* it finds a new ring member */
 	WRITE_ONCE(pool->member_epochs, wanted);
 	queue_work(pool->stamp_wq, &pool->stamp_work);
+	/* What was parked for a failure that is over, with nobody kept, is begun by nobody else. */
+	smp_mb();
+	if (READ_ONCE(pool->nr_parked))
+		qbd_kept_soon(pool);
 }
 
 /*
@@ -298,6 +302,22 @@ static void stamp_work(struct work_struct *work)
 	wake_up_all(&pool->member_wait);
 }
 
+/*
+ * Who does not own the pool has none in who is in, nor has one that only reads it:
+ * another host may own that (rule 12).
+ */
+static bool has_a_say(struct qbd_pool *pool)
+{
+	return qbd_owner_acts(pool) && !pool->features.read_only;
+}
+
+static void member_wants(struct qbd_pool *pool)
+{
+	lockdep_assert_held(&pool->member_list_lock);
+	pool->member_wanted++;
+	queue_work(pool->member_wq, &pool->member_work);
+}
+
 /**
  * qbd_member_fail - backends failed a write or a flush
  * @pool: the pool
@@ -310,20 +330,16 @@ void qbd_member_fail(struct qbd_pool *pool, u64 which)
 {
 	unsigned long flags;
 
-	/* Who does not own the pool has no say in who is in. */
-	if (!qbd_owner_acts(pool))
+	if (!has_a_say(pool))
 		return;
 	spin_lock_irqsave(&pool->member_list_lock, flags);
 	which &= READ_ONCE(pool->in) & ~pool->kept;
-	if (!which) {
-		/* Out already; its stamps may still be on their way. */
-		spin_unlock_irqrestore(&pool->member_list_lock, flags);
-		return;
+	/* Or out already; its stamps may still be on their way. */
+	if (which && !pool->members_end) {
+		pool->failing |= which;
+		member_wants(pool);
 	}
-	pool->failing |= which;
-	pool->member_wanted++;
 	spin_unlock_irqrestore(&pool->member_list_lock, flags);
-	queue_work(pool->member_wq, &pool->member_work);
 }
 
 /**
@@ -337,14 +353,29 @@ void qbd_member_limit(struct qbd_pool *pool, u64 which)
 {
 	unsigned long flags;
 
-	if (!qbd_owner_acts(pool))
+	/* A start goes on as long as it can read what it needs. */
+	if (!has_a_say(pool) || !READ_ONCE(pool->active))
 		return;
 	spin_lock_irqsave(&pool->member_list_lock, flags);
-	pool->over_limit |= which;
-	/* Counted as a failure, before the epoch, as in qbd_member_leave(). */
-	pool->member_wanted++;
+	if (!pool->members_end) {
+		pool->over_limit |= which;
+		/* Counted as a failure, before the epoch, as in qbd_member_leave(). */
+		member_wants(pool);
+	}
 	spin_unlock_irqrestore(&pool->member_list_lock, flags);
-	queue_work(pool->member_wq, &pool->member_work);
+}
+
+/**
+ * qbd_member_end - nobody goes out any more: the pool ends
+ * @pool: the pool, of which nothing runs but I/O of its own that nobody waits for
+ *
+ * Before its work queue goes. Context: process.
+ */
+void qbd_member_end(struct qbd_pool *pool)
+{
+	spin_lock_irq(&pool->member_list_lock);
+	pool->members_end = true;
+	spin_unlock_irq(&pool->member_list_lock);
 }
 
 /**

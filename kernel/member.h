@@ -26,6 +26,7 @@ u64 qbd_same_host(const struct qbd_membership *m, unsigned int index);
 void qbd_member_init(struct qbd_pool *pool);
 void qbd_member_fail(struct qbd_pool *pool, u64 which);
 void qbd_member_limit(struct qbd_pool *pool, u64 which);
+void qbd_member_end(struct qbd_pool *pool);
 int qbd_member_settle(struct qbd_pool *pool, u64 which);
 int qbd_member_leave(struct qbd_pool *pool, u64 which);
 int qbd_member_out(struct qbd_pool *pool, unsigned int index);

@@ -147,7 +147,8 @@ bool qbd_io_end(struct qbd_io *io, int err)
 		end(io, status);
 		return true;
 	}
-	/* What it waits for may just have come. */
+	/* What it waits for may just have come; member_work() looks in the other order. */
+	smp_mb();
 	if (!qbd_kept_trouble(pool))
 		qbd_kept_soon(pool);
 	return false;

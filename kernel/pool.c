@@ -54,6 +54,11 @@ static void pool_free(struct qbd_pool *pool)
 	unsigned int i;
 
 	qbd_destage_exit(pool);
+	/* What ends now has no say; what had one is through before its queues go. */
+	qbd_member_end(pool);
+	flush_work(&pool->member_work);
+	flush_work(&pool->stamp_work);
+	cancel_delayed_work_sync(&pool->checkpoint_work);
 	free_wq(pool->repair_wq);
 	free_wq(pool->kept_wq);
 	free_wq(pool->io_wq);
@@ -290,10 +295,11 @@ void qbd_pool_quiesce(struct qbd_pool *pool)
 	WRITE_ONCE(pool->scrub.stop, true);
 	wake_up_all(&pool->resync_wait);
 	qbd_latency_stop(pool);
+	/* First who queues the others. */
+	cancel_delayed_work_sync(&pool->kept_work);
 	cancel_work_sync(&pool->resync_work);
 	cancel_work_sync(&pool->scrub_work);
 	cancel_work_sync(&pool->free_work);
-	cancel_delayed_work_sync(&pool->kept_work);
 	qbd_parked_fail(pool);
 	if (!pool->started)
 		return;

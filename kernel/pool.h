@@ -72,7 +72,8 @@ struct qbd_features {
  * struct qbd_pool - a pool
  * @members: what the superblocks say; changed by member.c under member_lock
  * @backends_srcu: whoever sends I/O to a backend reads @backend[] and @in under it;
- *	one is taken away only after all of them are through
+ *	one is taken away only after all of them are through. slots.c reads @backend[]
+ *	under slot_lock, and it changes under that, too
  * @in: bitmap of backends that take part; written by member.c only
  * @failing: failed a write and are still in: their epoch is being made
  * @over_limit: likewise, but what they wrote is not in doubt
@@ -127,7 +128,9 @@ struct qbd_pool {
 	u64 member_epochs;		/* up to which of them the epochs are durable */
 	u64 member_done;		/* up to which of them all is settled */
 	struct qbd_membership *next_members;	/* room for one, under member_lock */
-	spinlock_t member_list_lock;	/* failing, over_limit, kept and its like, member_wanted */
+	bool members_end;		/* nobody goes out any more: member_wq goes */
+	/* failing, over_limit, kept and its like, member_wanted, members_end */
+	spinlock_t member_list_lock;
 
 	spinlock_t limit_lock;		/* flaps, and what counts against limits */
 	struct qbd_flap flaps[QBD_MAX_BACKENDS];

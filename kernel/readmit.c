@@ -35,10 +35,17 @@ static bool busy(const struct qbd_backend *b)
 	return atomic_read(&b->inflight) || qbd_backend_orphans(b);
 }
 
+static void set_backend(struct qbd_pool *pool, unsigned int index, struct qbd_backend *b)
+{
+	spin_lock(&pool->slot_lock);
+	WRITE_ONCE(pool->backend[index], b);
+	spin_unlock(&pool->slot_lock);
+}
+
 /* Who sent I/O to the backend before it went out is through with it. */
 static void take_away_failed(struct qbd_pool *pool, unsigned int index)
 {
-	WRITE_ONCE(pool->backend[index], NULL);
+	set_backend(pool, index, NULL);
 	synchronize_srcu(&pool->backends_srcu);
 }
 
@@ -55,9 +62,11 @@ static int take_away(struct qbd_pool *pool, unsigned int index)
 		return 0;
 	take_away_failed(pool, index);
 	if (busy(old)) {
-		WRITE_ONCE(pool->backend[index], old);
+		set_backend(pool, index, old);
 		return -EBUSY;
 	}
+	/* Who ended its last bio may not be through with that: qbd_bio_end(). */
+	synchronize_rcu();
 	qbd_backend_free(old);
 	return 0;
 }
@@ -68,12 +77,8 @@ static int take_away(struct qbd_pool *pool, unsigned int index)
  */
 static int stamps_made(struct qbd_pool *pool)
 {
-	int err = qbd_member_quiet(pool);
-
-	mutex_lock(&pool->member_lock);
-	err = err ?: qbd_member_stamp(pool);
-	mutex_unlock(&pool->member_lock);
-	return err;
+	/* Not with member_lock: the ring may need it, for what the stamps wait for. */
+	return qbd_member_quiet(pool) ?: qbd_member_stamp(pool);
 }
 
 /*
@@ -163,8 +168,8 @@ static void know_chunk(struct qbd_layer *layer, const struct qbd_slot *e)
 	spin_lock(&pool->map_lock);
 	xa_store(&layer->map, e->chunk, map, GFP_NOWAIT);
 	chunk = xa_load(&layer->chunks, e->chunk);
-	if (chunk)
-		WRITE_ONCE(chunk->map, map);
+	if (chunk)	/* its content before it is seen */
+		smp_store_release(&chunk->map, map);
 	layer->nr_allocated++;
 	pool->nr_chunks++;
 	spin_unlock(&pool->map_lock);
@@ -245,7 +250,7 @@ static int drop_stale(struct qbd_backend *b, const struct qbd_slot *entries)
 				return -EIO;
 			mutex_lock(&chunk->mutex);
 			err = qbd_ring_wait(pool, chunk->record_lsn);
-			if (!err) {
+			if (!err && chunk->map && !chunk->dead) {
 				qbd_chunk_record(chunk, &chunk->record, QBD_CHUNK_STAMP);
 				leave_insync(chunk, b->index);
 				err = qbd_ring_wait(pool, qbd_chunk_append(chunk));
@@ -277,7 +282,7 @@ static void own_slots(struct qbd_backend *b)
 
 				if (qbd_leg_state(leg) && qbd_leg_backend(leg) == b->index &&
 				    qbd_leg_slot(leg) < b->geometry.nr_slots)
-					qbd_slots_set(b, qbd_leg_slot(leg), layer->number, n, 0);
+					qbd_slots_set(pool, leg, layer->number, n, 0);
 			}
 			spin_unlock(&pool->map_lock);
 			if (!map)
@@ -370,11 +375,16 @@ static int reopen_kept(struct qbd_pool *pool, unsigned int index, const char *pa
 	*error = "Backend is in";
 	if (!b || !(READ_ONCE(pool->kept) & bit))
 		goto unlock;
-	take_away_failed(pool, index);
+	/* Not taken away: records that are applied meanwhile are about its slots, too. */
+	WRITE_ONCE(b->reopening, true);
+	synchronize_srcu(&pool->backends_srcu);
 	*error = "I/O to the backend is still in flight";
 	err = -EBUSY;
 	if (busy(b))
 		goto restore;
+	/* Who sent its last request may still be in the driver. */
+	if (b->send_wq)
+		flush_work(&b->send_work);
 	new = qbd_backend_open(pool, path, super, error);
 	err = PTR_ERR_OR_ZERO(new);
 	if (err)
@@ -389,7 +399,8 @@ static int reopen_kept(struct qbd_pool *pool, unsigned int index, const char *pa
 	}
 	qbd_backend_free(new);
 restore:
-	WRITE_ONCE(pool->backend[index], b);
+	/* Its device before it is used. */
+	smp_store_release(&b->reopening, false);
 unlock:
 	mutex_unlock(&pool->member_lock);
 	mutex_unlock(&pool->checkpoint_mutex);
@@ -479,7 +490,7 @@ int qbd_member_readd(struct qbd_pool *pool, unsigned int index, const char *path
 	*error = "Cannot record which legs are stale";
 	if (err)
 		goto up;
-	pool->backend[index] = b;
+	set_backend(pool, index, b);
 	/* One whose last epoch is out of our history is resynchronised whole. */
 	if (!qbd_history_has(&pool->members, &super->pool.epochs[0]))
 		memset(entries, 0, (size_t)b->geometry.nr_slots * sizeof(*entries));
@@ -577,7 +588,7 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 	*error = "Cannot record which legs are stale";
 	if (err)
 		goto up;
-	pool->backend[index] = b;
+	set_backend(pool, index, b);
 	mutex_lock(&pool->member_lock);
 	memcpy(uuid, pool->members.members[index].uuid, 16);
 	memcpy(pool->members.members[index].uuid, geometry.uuid, 16);

@@ -394,7 +394,11 @@ int qbd_reconcile_range(struct qbd_chunk *chunk, u32 range)
 	return reconcile_range(chunk, range, true);
 }
 
-/* All of a chunk's rows are locked. Return: 0, or an error, and it is as it was. */
+/*
+ * All of a chunk's rows are locked. Its ranges are as those of a write meanwhile: a
+ * checkpoint that ended one now would let go of its record before it is whole. Return:
+ * 0, or an error, and it is as it was.
+ */
 static int reconcile_all(struct qbd_chunk *chunk)
 {
 	struct qbd_layer *layer = chunk->layer;
@@ -402,8 +406,13 @@ static int reconcile_all(struct qbd_chunk *chunk)
 	int err = 0;
 	u32 i;
 
+	spin_lock_irq(&chunk->lock);
+	for (i = 0; i < layer->nr_ranges; i++)
+		chunk->ranges[i].inflight += !!(ranges & BIT_ULL(i));
+	atomic_add(hweight64(ranges), &layer->pool->nr_ranges);
 	/* Who reads meanwhile without a lock finds what matches, or waits for the lock. */
 	WRITE_ONCE(chunk->unreconciled, 0);
+	spin_unlock_irq(&chunk->lock);
 	if (!qbd_chunk_settled(chunk) ||
 	    hweight32(qbd_chunk_current(chunk)) < layer->policy.k)
 		err = -EIO;
@@ -411,16 +420,18 @@ static int reconcile_all(struct qbd_chunk *chunk)
 		if (ranges & BIT_ULL(i))
 			err = reconcile_range(chunk, i, false);
 	spin_lock_irq(&chunk->lock);
-	if (err)
-		WRITE_ONCE(chunk->unreconciled, ranges);
-	else
-		atomic64_add(hweight64(ranges), &layer->pool->reconcile.done);
-	for (i = 0; i < layer->nr_ranges && !err; i++) {
+	for (i = 0; i < layer->nr_ranges; i++) {
 		if (!(ranges & BIT_ULL(i)))
 			continue;
+		chunk->ranges[i].inflight--;
 		/* As after a write: a flush records the values, then it may end. */
 		chunk->ranges[i].done_in = READ_ONCE(layer->pool->flush_number);
-		atomic_inc(&layer->pool->nr_ranges);
+	}
+	if (err) {
+		WRITE_ONCE(chunk->unreconciled, ranges);
+		atomic_sub(hweight64(ranges), &layer->pool->nr_ranges);
+	} else {
+		atomic64_add(hweight64(ranges), &layer->pool->reconcile.done);
 	}
 	spin_unlock_irq(&chunk->lock);
 	return err;

@@ -179,7 +179,7 @@ static int finish(struct qbd_chunk *chunk, u32 fill, u32 times)
 	struct qbd_row_lock lock;
 	u64 which = 0, failed;
 	unsigned int i;
-	int err;
+	int err, idx;
 
 	err = qbd_ring_admit(pool) ?: qbd_csum_prepare_rows(chunk, 0, layer->rows);
 	if (err)
@@ -206,9 +206,11 @@ static int finish(struct qbd_chunk *chunk, u32 fill, u32 times)
 	failed = qbd_backend_flush(pool, which);
 	if (!failed) {
 		mutex_lock(&pool->checkpoint_mutex);
+		idx = srcu_read_lock(&pool->backends_srcu);
 		pool->checkpoint_pages.failed = 0;
 		qbd_csum_write(chunk, fill, true, &pool->checkpoint_pages);
 		failed = qbd_pages_send(&pool->checkpoint_pages);
+		srcu_read_unlock(&pool->backends_srcu, idx);
 		mutex_unlock(&pool->checkpoint_mutex);
 	}
 	if (!failed)

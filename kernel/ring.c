@@ -386,13 +386,14 @@ int qbd_ring_admit(struct qbd_pool *pool)
 
 		if (fill >= QBD_DESTAGE_FROM)
 			qbd_ring_relieve(pool);
-		if (fill >= 100 && READ_ONCE(pool->flush_error))
+		/* One that is read-only records nothing, and has the log that it found. */
+		if (fill < 100 || READ_ONCE(pool->mode) != QBD_RW)
+			break;
+		if (READ_ONCE(pool->flush_error) || READ_ONCE(pool->stopping))
 			return -EIO;
 		/* Not for ever: what was relieved may be taken by others. */
-		if (fill < 100 || wait_event_timeout(ring->wait, ring_fill(pool) < 100 ||
-						     READ_ONCE(pool->flush_error) ||
-						     qbd_ring_down(ring), HZ))
-			break;
+		wait_event_timeout(ring->wait, ring_fill(pool) < 100 ||
+				   READ_ONCE(pool->flush_error) || qbd_ring_down(ring), HZ);
 	}
 	return READ_ONCE(ring->error) ?: READ_ONCE(ring->stalled) ? -EIO : 0;
 }
@@ -529,7 +530,7 @@ u64 qbd_batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first, u6
 	div_u64_rem(first, capacity, &at);
 	qbd_wait_init(&wait);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
-		struct qbd_backend *b = pool->backend[i];
+		struct qbd_backend *b = qbd_backend_at(pool, i);
 		u32 nr = min(batch->nr_blocks, capacity - at);
 
 		if (!(which & BIT_ULL(i)))

@@ -272,6 +272,12 @@ static bool rows_run(struct qbd_rows *rows, blk_opf_t opf, u32 leg, u32 page_leg
 	unsigned int left = nr * layer->block_pages;
 	u64 offset;
 
+	/*
+	 * The leg has gone since it was chosen, and out of insync with that: nothing has to
+	 * be written to it, what was to be read will not match, and no backend failed.
+	 */
+	if (place == QBD_LEG_NONE)
+		return true;
 	/* It went out since the legs were chosen: as if it had failed. */
 	if (!b) {
 		atomic64_or(BIT_ULL(qbd_leg_backend(place)), &rows->failed);

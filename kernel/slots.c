@@ -113,6 +113,7 @@ int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int
 	u64 usable = 0, candidates = 0, chosen = 0;
 	unsigned int i, n;
 
+	spin_lock(&pool->slot_lock);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_backend *b = qbd_backend_in(pool, i);
 
@@ -120,12 +121,10 @@ int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int
 		    !qbd_tag_match(pool->members.members[i].tags, layer->tag))
 			continue;
 		usable |= BIT_ULL(i);
+		if (b->nr_free)
+			candidates |= BIT_ULL(i);
 	}
 	n = min_t(unsigned int, nr, hweight64(usable));
-	spin_lock(&pool->slot_lock);
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		if ((usable & BIT_ULL(i)) && pool->backend[i]->nr_free)
-			candidates |= BIT_ULL(i);
 	if (hweight64(candidates) < n) {
 		spin_unlock(&pool->slot_lock);
 		return -ENOSPC;
@@ -143,26 +142,39 @@ int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int
 	return 0;
 }
 
+/* The backend of a slot, or NULL. Context: slot_lock, which keeps it. */
+static struct qbd_backend *slot_backend(struct qbd_pool *pool, u64 leg)
+{
+	struct qbd_backend *b = leg == QBD_LEG_NONE ? NULL : pool->backend[qbd_leg_backend(leg)];
+
+	lockdep_assert_held(&pool->slot_lock);
+	return b && b->owners && qbd_leg_slot(leg) < b->geometry.nr_slots ? b : NULL;
+}
+
 /**
  * qbd_slots_set - a durable record says who has a slot
- * @b: the backend
- * @slot: number of the slot
+ * @pool: the pool
+ * @leg: its place; nothing happens when its backend is not there
+ * @layer: 0: nobody; the slot stays used until qbd_slots_release()
  * @chunk: the chunk
  * @lsn: LSN of the record
- * @layer: 0: nobody; the slot stays used until qbd_slots_release()
  */
-void qbd_slots_set(struct qbd_backend *b, u32 slot, u32 layer, u32 chunk, u64 lsn)
+void qbd_slots_set(struct qbd_pool *pool, u64 leg, u32 layer, u32 chunk, u64 lsn)
 {
-	u32 page = slot / QBD_SLOTS_PER_PAGE;
+	u32 slot = qbd_leg_slot(leg), page = slot / QBD_SLOTS_PER_PAGE;
+	struct qbd_backend *b;
 
-	spin_lock(&b->pool->slot_lock);
-	b->owners[slot].layer = layer;
-	b->owners[slot].chunk = chunk;
-	if (layer && !__test_and_set_bit(slot, b->used))
-		b->nr_free--;
-	b->slot_pages[page].lsn = max(b->slot_pages[page].lsn, lsn);
-	__set_bit(page, b->slot_dirty);
-	spin_unlock(&b->pool->slot_lock);
+	spin_lock(&pool->slot_lock);
+	b = slot_backend(pool, leg);
+	if (b) {
+		b->owners[slot].layer = layer;
+		b->owners[slot].chunk = chunk;
+		if (layer && !__test_and_set_bit(slot, b->used))
+			b->nr_free--;
+		b->slot_pages[page].lsn = max(b->slot_pages[page].lsn, lsn);
+		__set_bit(page, b->slot_dirty);
+	}
+	spin_unlock(&pool->slot_lock);
 }
 
 /**
@@ -173,14 +185,12 @@ void qbd_slots_set(struct qbd_backend *b, u32 slot, u32 layer, u32 chunk, u64 ls
  */
 void qbd_slots_release(struct qbd_pool *pool, u64 leg)
 {
-	struct qbd_backend *b = pool->backend[qbd_leg_backend(leg)];
 	u32 slot = qbd_leg_slot(leg);
+	struct qbd_backend *b;
 
-	if (leg == QBD_LEG_NONE || !b)
-		return;
 	spin_lock(&pool->slot_lock);
-	if (b->owners && slot < b->geometry.nr_slots && !b->owners[slot].layer &&
-	    __test_and_clear_bit(slot, b->used))
+	b = slot_backend(pool, leg);
+	if (b && !b->owners[slot].layer && __test_and_clear_bit(slot, b->used))
 		b->nr_free++;
 	spin_unlock(&pool->slot_lock);
 }
@@ -349,14 +359,16 @@ void qbd_slots_sum(struct qbd_pool *pool, u64 *used, u64 *total)
 
 	*used = 0;
 	*total = 0;
+	spin_lock(&pool->slot_lock);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_backend *b = qbd_backend_in(pool, i);
 
 		if (!b || !b->owners)
 			continue;
 		*total += b->geometry.nr_slots;
-		*used += b->geometry.nr_slots - READ_ONCE(b->nr_free);
+		*used += b->geometry.nr_slots - b->nr_free;
 	}
+	spin_unlock(&pool->slot_lock);
 }
 
 /**

@@ -314,33 +314,36 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 	struct qbd_pool *pool = ti->private;
 	const struct qbd_features *f = &pool->features;
 	bool limited = f->error_limit != QBD_ERROR_LIMIT || f->error_seconds != QBD_ERROR_SECONDS;
-	u64 journal = qbd_journal_devices(&pool->members);
-	unsigned int sz = 0, i, nr = 0, nr_journal = 0;
+	u64 journal = qbd_journal_devices(&pool->members), journal_there = 0;
+	unsigned int sz = 0, i, nr = 0;
+	struct qbd_backend *b;
+	int idx;
 
 	switch (type) {
 	case STATUSTYPE_INFO:
 		qbd_pool_status(pool, result, maxlen);
 		break;
 	case STATUSTYPE_TABLE:
+		/* They come and go meanwhile. */
+		idx = srcu_read_lock(&pool->backends_srcu);
 		for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 			nr += pool->members.members[i].state != QBD_MEMBER_NONE;
-			nr_journal += (journal & BIT_ULL(i)) && pool->backend[i];
+			if ((journal & BIT_ULL(i)) && READ_ONCE(pool->backend[i]))
+				journal_there |= BIT_ULL(i);
 		}
 		DMEMIT("%u", nr - (unsigned int)hweight64(journal));
 		for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 			if (pool->members.members[i].state == QBD_MEMBER_NONE ||
 			    (journal & BIT_ULL(i)))
 				continue;
-			if (pool->backend[i])
-				DMEMIT(" /dev/%s", pool->backend[i]->name);
-			else
-				DMEMIT(" -");
+			b = READ_ONCE(pool->backend[i]);
+			DMEMIT(" %s%s", b ? "/dev/" : "", b ? b->name : "-");
 		}
 		nr = f->allow_degraded + f->read_only + f->standby + f->take_over +
 		     !f->hedge + 2 * !!f->force_history + 2 * (f->cache_mb != QBD_CACHE_MB) +
 		     2 * READ_ONCE(pool->on_loss_queue) + 3 * limited +
 		     2 * (f->hold_off != QBD_HOLD_OFF) +
-		     2 * (f->slow_factor != QBD_SLOW_FACTOR) + 2 * nr_journal;
+		     2 * (f->slow_factor != QBD_SLOW_FACTOR) + 2 * hweight64(journal_there);
 		for (i = 0; i < QBD_MAX_BACKENDS; i++)
 			nr += 2 * (f->deadline_ms[i] != QBD_DEADLINE_DEFAULT);
 		if (nr)
@@ -371,8 +374,11 @@ static void pool_status(struct dm_target *ti, status_type_t type, unsigned int f
 		if (!f->hedge)
 			DMEMIT(" hedge=off");
 		for (i = 0; i < QBD_MAX_BACKENDS; i++)
-			if ((journal & BIT_ULL(i)) && pool->backend[i])
-				DMEMIT(" journal_dev /dev/%s", pool->backend[i]->name);
+			if (journal_there & BIT_ULL(i)) {
+				b = READ_ONCE(pool->backend[i]);
+				DMEMIT(" journal_dev %s%s", b ? "/dev/" : "", b ? b->name : "-");
+			}
+		srcu_read_unlock(&pool->backends_srcu, idx);
 		break;
 	case STATUSTYPE_IMA:
 		*result = 0;

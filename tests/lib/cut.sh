@@ -30,7 +30,7 @@ set_tables() { # TABLE INDEX..., of TABLE the target's words
 		dmsetup suspend --noflush "cut$i"
 	done
 	for i; do
-		dmsetup load "cut$i" --table "0 $(cat "/sys/block/${below[i]##*/}/size") ${table/DEV/${below[i]}}"
+		dmsetup load "cut$i" --table "0 $(cat "/sys/block/${below[i]##*/}/size") ${table//DEV/${below[i]}}"
 		dmsetup resume "cut$i"
 	done
 }
