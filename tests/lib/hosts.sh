@@ -44,13 +44,14 @@ host_boot() {
 }
 
 # guests_boot NAME...: Debian's kernels, all at a time, with the module loaded and the disks attached. Of this machine
-# they see, as 10.0.2.2, what listens on its loopback.
+# they see, as 10.0.2.2, what listens on its loopback. guest_options: more for tests/guest/run.
+guest_options=()
 guests_boot() {
 	local name i connect
 	for name; do
 		# One that was frozen looks to its own watchdogs as if it hung.
 		host_run "$name" guest --kernel 6.12 --mem 512 --append 'nosoftlockup rcupdate.rcu_cpu_stall_suppress=1' \
-			--qemu '-netdev user,id=net -device virtio-net-pci,netdev=net,romfile='
+			--qemu '-netdev user,id=net -device virtio-net-pci,netdev=net,romfile=' "${guest_options[@]}"
 		connect=''
 		for ((i = 0; ; i++)); do
 			[ -e "$WORK/disk/$i" ] || break

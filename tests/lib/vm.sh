@@ -43,3 +43,17 @@ vm_initramfs() {
 	chmod +x "$ir/init"
 	(cd "$ir" && find . | cpio -o -H newc --quiet -R 0:0) >"$3"
 }
+
+# vm_tools IMAGE PROGRAM...: a filesystem with these programs, and lib, where all is that they load.
+vm_tools() {
+	local image=$1 dir=$WORK/tools program
+	shift
+	mkdir -p "$dir/lib"
+	for program; do
+		program=$(command -v "$program")
+		cp "$program" "$dir"
+		ldd "$program" | grep -o '/[^ ]*' | xargs -I LIB cp -Lu LIB "$dir/lib"
+	done
+	truncate -s $(($(du -sm "$dir" | cut -f 1) * 5 / 4 + 16))M "$image"
+	mke2fs -q -t ext4 -d "$dir" "$image"
+}
