@@ -270,10 +270,15 @@ hedging_pool() { # POLICY DISKS
 	done
 	# All of it, so that the checksums are in memory; and often, for a read in 32 may be hedged.
 	same "$WORK/data"
-	fio --name=known --filename="$v" --direct=1 --ioengine=libaio --iodepth=16 --rw=randread --bs=4k \
-		--size=16M --output="$WORK/fio.out"
+	read_all_over
 	wait_until 10 is_known 0
 	wait_until 10 is_known 1
+}
+
+# 4096 reads: for that many some more may be hedged.
+read_all_over() {
+	fio --name=known --filename="$v" --direct=1 --ioengine=libaio --iodepth=16 --rw=randread --bs=4k \
+		--size=16M --output="$WORK/fio.out"
 }
 
 is_known() { # INDEX
@@ -325,7 +330,8 @@ hedges_are_few() {
 	io_mark "${lower[@]}"
 	takes d0 30
 	takes d1 30
-	fio --name=reads --filename="$v" --direct=1 --ioengine=libaio --iodepth=8 --rw=randread --bs=4k \
+	# In the first second nearly all are late, by what was known before.
+	fio --name=reads --filename="$v" --direct=1 --ioengine=libaio --iodepth=32 --rw=randread --bs=4k \
 		--size=16M --time_based --runtime=3 --output="$WORK/fio.out"
 	reads=$(io_delta reads "${lower[@]}")
 	echo "$(pool_status hedged) of $reads reads were hedged"
@@ -339,7 +345,7 @@ hedges_are_few() {
 
 # What the others have is wrong: a hedge that is first and not right is not taken.
 hedges_are_checked() {
-	local start hedged
+	local start hedged try
 	hedging_pool replicas=2 2
 	start=$(qbd examine "${devs[1]}" | sed -n 's/^data area  *\([0-9]*\).*/\1/p')
 	head -c 24M /dev/urandom | dd of="$WORK/loop/d1.img" bs=64k seek="$start" oflag=seek_bytes \
@@ -349,9 +355,15 @@ hedges_are_checked() {
 	# So that d0 is the nearest.
 	takes d1 40
 	in_4k
-	hedged=$(pool_status hedged)
-	takes d0 400
-	in_4k
+	# On a busy machine many are late by chance, and it may have had its share of hedges.
+	for ((try = 0; try < 5; try++)); do
+		takes d0 3
+		read_all_over
+		hedged=$(pool_status hedged)
+		takes d0 400
+		in_4k
+		[ "$(pool_status hedged)" = "$hedged" ] || break
+	done
 	echo "longest $longest ms, $(pool_status hedged) hedged, $(pool_status hedges_won) won"
 	assert_ge "$(pool_status hedged)" $((hedged + 1)) "hedged reads"
 	sound d0
