@@ -33,10 +33,11 @@
  * Each waits only for those below it and for bios. An item that waits for room in
  * the ring holds no lock that a checkpoint needs.
  *
- * Locks, outermost first: pool->meta_sem, row lock, chunk->mutex, member_lock,
- * epoch_sem, chunk->lock, pool->map_lock, pool->slot_lock, ring->lock,
- * backend->lock. The last five are spinlocks; chunk->lock and backend->lock are taken
- * in interrupts.
+ * Locks, outermost first: row lock, pool->meta_sem, checkpoint_mutex, chunk->mutex,
+ * member_lock, epoch_sem, chunk->lock, pool->map_lock, pool->slot_lock, journal->lock,
+ * ring->lock, backend->lock. The last six are spinlocks; chunk->lock and backend->lock
+ * are taken in interrupts. What is found under a spinlock is not looked at after it,
+ * unless something keeps it: a reference, its row's lock, backends_srcu.
  */
 #ifndef QBD_QBD_H
 #define QBD_QBD_H
