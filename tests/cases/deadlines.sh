@@ -168,13 +168,13 @@ ends() {
 
 # --- answers that are late, that never come, that come from elsewhere --------------------------------
 
-# deadlines_wander MS...: of the first backends, from below that to above it, every few seconds: one that cannot be done
+# deadlines_wander MS...: of the first backends, from below that to above it, and then far above: one that cannot be done
 # without has to be in time for as long as it takes to write again what it was late with.
 deadlines_wander() {
 	local i step percent=(50 80 100 120)
 	for ((step = 0; ; step++)); do
 		for ((i = 0; i < $#; i++)); do
-			message deadline $i $((${*:i + 1:1} * ${percent[step % 50]-500} / 100))
+			message deadline $i $((${*:i + 1:1} * ${percent[step]-5000} / 100))
 		done
 		[ ! -e "$WORK/enough" ] || break
 		pause 0.1
@@ -184,7 +184,7 @@ deadlines_wander() {
 # One server is late with what is read, one with what is written, by about the deadline: so answers come just before it,
 # and just after, when nobody waits for them and all that they could hurt goes on. A third is late with all discards.
 answers_late() { # POLICY LATE...: of these answers some are late for certain
-	local policy=$1 round load i kinds=(read write trim) delays=(20 60 300) # ms; to let one in takes some 100 reads
+	local policy=$1 round load i kinds=(read write trim) delays=(20 60 1000) # ms; to let one in takes some 100 reads
 	shift
 	discard_all
 	devs=()
