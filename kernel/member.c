@@ -369,13 +369,15 @@ void qbd_member_limit(struct qbd_pool *pool, u64 which)
  * qbd_member_end - nobody goes out any more: the pool ends
  * @pool: the pool, of which nothing runs but I/O of its own that nobody waits for
  *
- * Before its work queue goes. Context: process.
+ * What had been asked for is through when this returns: work queues may go. Sleeps.
  */
 void qbd_member_end(struct qbd_pool *pool)
 {
 	spin_lock_irq(&pool->member_list_lock);
 	pool->members_end = true;
 	spin_unlock_irq(&pool->member_list_lock);
+	flush_work(&pool->member_work);
+	flush_work(&pool->stamp_work);
 }
 
 /**

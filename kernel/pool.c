@@ -54,10 +54,8 @@ static void pool_free(struct qbd_pool *pool)
 	unsigned int i;
 
 	qbd_destage_exit(pool);
-	/* What ends now has no say; what had one is through before its queues go. */
 	qbd_member_end(pool);
-	flush_work(&pool->member_work);
-	flush_work(&pool->stamp_work);
+	/* Its last work may have asked for one. */
 	cancel_delayed_work_sync(&pool->checkpoint_work);
 	free_wq(pool->repair_wq);
 	free_wq(pool->kept_wq);

@@ -280,8 +280,7 @@ static void own_slots(struct qbd_backend *b)
 			for (l = 0; map && l < map->nr_legs; l++) {
 				u64 leg = map->legs[l];
 
-				if (qbd_leg_state(leg) && qbd_leg_backend(leg) == b->index &&
-				    qbd_leg_slot(leg) < b->geometry.nr_slots)
+				if (qbd_leg_state(leg) && qbd_leg_backend(leg) == b->index)
 					qbd_slots_set(pool, leg, layer->number, n, 0);
 			}
 			spin_unlock(&pool->map_lock);

@@ -423,9 +423,8 @@ static int reconcile_all(struct qbd_chunk *chunk)
 	for (i = 0; i < layer->nr_ranges; i++) {
 		if (!(ranges & BIT_ULL(i)))
 			continue;
-		chunk->ranges[i].inflight--;
 		/* As after a write: a flush records the values, then it may end. */
-		chunk->ranges[i].done_in = READ_ONCE(layer->pool->flush_number);
+		qbd_chunk_end_ranges(chunk, i * layer->range_rows, i * layer->range_rows);
 	}
 	if (err) {
 		WRITE_ONCE(chunk->unreconciled, ranges);

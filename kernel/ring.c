@@ -392,8 +392,7 @@ int qbd_ring_admit(struct qbd_pool *pool)
 		if (READ_ONCE(pool->flush_error) || READ_ONCE(pool->stopping))
 			return -EIO;
 		/* Not for ever: what was relieved may be taken by others. */
-		wait_event_timeout(ring->wait, ring_fill(pool) < 100 ||
-				   READ_ONCE(pool->flush_error) || qbd_ring_down(ring), HZ);
+		wait_event_timeout(ring->wait, ring_fill(pool) < 100 || qbd_pool_outage(pool), HZ);
 	}
 	return READ_ONCE(ring->error) ?: READ_ONCE(ring->stalled) ? -EIO : 0;
 }

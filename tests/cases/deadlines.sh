@@ -20,14 +20,6 @@ hang() {
 	nbd_freeze "n$1"
 }
 
-field_is() { # FIELD INDEX VALUE
-	[ "$(backend_field "$1" "$2")" = "$3" ]
-}
-
-has_orphans() { # INDEX
-	[ "$(backend_field orphans "$1")" -gt 0 ]
-}
-
 is_out() { # INDEX
 	wait_until 20 field_is state "$1" out
 	has_orphans "$1" || fail "backend $1 is out, and has no orphans"
@@ -181,25 +173,28 @@ deadlines_wander() {
 	done
 }
 
-# One server is late with what is read, one with what is written, by about the deadline: so answers come just before it,
-# and just after, when nobody waits for them and all that they could hurt goes on. A third is late with all discards.
-answers_late() { # POLICY LATE...: of these answers some are late for certain
-	local policy=$1 round load i kinds=(read write trim) delays=(20 60 1000) # ms; to let one in takes some 100 reads
-	shift
+# late_pool WORD...: a server each, which is late as that word of nbdkit's delay filter says, or is not, with ''.
+late_pool() {
+	local i=0 late
 	discard_all
 	devs=()
-	for i in 0 1 2 3; do
-		if [ $i = 3 ]; then
-			nbd_disk n3 48
-		else
-			nbd_disk n$i 48 nbdkit --filter=delay "delay-${kinds[i]}=${delays[i]}ms"
-		fi
+	for late; do
+		nbd_disk n$i 48 nbdkit ${late:+--filter=delay "$late"}
 		devs+=("$REPLY")
+		i=$((i + 1))
 	done
 	qbd pool create p "${devs[@]}" --extent-size 1M
 	qbd pool start p
 	message on_loss queue
 	message hold_off 0
+}
+
+# One server is late with what is read, one with what is written, by about the deadline: so answers come just before it,
+# and just after, when nobody waits for them and all that they could hurt goes on. A third is late with all discards.
+answers_late() { # POLICY LATE...: of these answers some are late for certain
+	local policy=$1 round load i kinds=(read write trim) delays=(20 60 1000) # ms; to let one in takes some 100 reads
+	shift
+	late_pool "delay-read=${delays[0]}ms" "delay-write=${delays[1]}ms" "delay-trim=${delays[2]}ms" ''
 	message hedge=off
 	message slow_factor 0
 	volume "$policy" 24M
@@ -242,23 +237,14 @@ answers_late() { # POLICY LATE...: of these answers some are late for certain
 # One that nobody can do without takes longer for a write than it may: what is written waits, and goes on when it may
 # take longer.
 was_too_short() {
-	local i
-	discard_all
-	devs=()
-	for i in 0 1; do
-		nbd_disk n$i 48 nbdkit --filter=delay delay-write=200ms
-		devs+=("$REPLY")
-	done
-	qbd pool create p "${devs[@]}" --extent-size 1M
-	qbd pool start p
-	message on_loss queue
+	late_pool delay-write=200ms delay-write=200ms
 	volume replicas=2 24M
 	random_file "$WORK/data" 1
 	put "$WORK/data"
 	message deadline 0 100
 	message deadline 1 100
 	put "$WORK/data" 1 &
-	wait_until 10 some_wait
+	wait_until 10 waiting 1
 	# The ring, too, cannot be written now.
 	message deadline 0 15000 || { message on_loss error; fail "it stays too short"; }
 	message deadline 1 15000
@@ -269,29 +255,17 @@ was_too_short() {
 	unhurt
 }
 
-some_wait() {
-	[ "$(pool_status waiting)" -gt 0 ]
-}
-
-none_waits() {
-	[ "$(pool_status waiting)" = 0 ]
-}
-
 # A server that takes connections and requests, and answers none: in the place of one that was killed. It is not let
 # in; who asks for that waits for one deadline, that of any nbd device, and others for nothing.
 answers_never() { # POLICY
-	local i=1 answer
+	local i=1 answer # the second server of a pool is nbdkit
 	prepare "$1"
 	nbd_kill n$i
 	put "$WORK/data" 8
 	wait_until 20 field_is state $i out
-	nbd_disconnect n$i
 	cp "$WORK/nbd/n$i.args" "$WORK/args"
-	echo nbdkit >"$WORK/nbd/n$i.kind"
 	printf '%s\n' --filter=delay rdelay=3600 wdelay=3600 >"$WORK/nbd/n$i.args"
-	nbd_start n$i
-	nbd_connect n$i
-	devs[i]=$REPLY
+	nbd_return $i
 	log_mark
 	message readd $i "${devs[i]}" 2>"$WORK/said" &
 	answer=$!
@@ -304,11 +278,8 @@ answers_never() { # POLICY
 	field_is state $i out
 	# It dies, another one comes.
 	nbd_kill n$i
-	nbd_disconnect n$i
 	cp "$WORK/args" "$WORK/nbd/n$i.args"
-	nbd_start n$i
-	nbd_connect n$i
-	devs[i]=$REPLY
+	nbd_return $i
 	qbd backend readd p "${devs[i]}"
 	repaired
 	same "$WORK/data" 16

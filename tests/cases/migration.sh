@@ -8,19 +8,12 @@
 # shellcheck source=../lib/test.sh
 . "$(dirname "$0")/../lib/test.sh"
 : "${QBD_MODULE:=$("$ROOT/tests/lib/build-module" fast 2>/dev/null)}"
-# shellcheck source=../lib/hosts.sh
-. "$ROOT/tests/lib/hosts.sh"
-# shellcheck source=../lib/vm.sh
-. "$ROOT/tests/lib/vm.sh"
 # shellcheck source=../lib/migration.sh
 . "$ROOT/tests/lib/migration.sh"
 
-lease=8000 # ms: a busy machine starves a kernel for a second or two
-
 moves_with_the_pool() {
 	local host
-	shared_disks 3 64
-	qbd pool create tank "$WORK"/disk/{0,1,2} --extent-size 1M --lease "$lease"
+	pool_of_hosts
 	for host in alpha beta; do
 		host_boot "$host" --mem 1G --share "$stream"
 	done

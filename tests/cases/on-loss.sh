@@ -83,17 +83,9 @@ crash_without() {
 	heal_legs "$@"
 }
 
-waiting() { # COUNT: at least so many requests wait
-	[ "$(pool_status waiting)" -ge "$1" ]
-}
-
-kept_is() { # MASK
-	[ "$(pool_status kept)" = "$1" ]
-}
-
 # nothing_failing: all is as before the outage.
 nothing_failing() {
-	kept_is 0 && [ "$(pool_status waiting)" = 0 ] && sync_volume
+	kept_is 0 && none_waits && sync_volume
 }
 
 write_block() { # FILE BLOCK: of 4 KiB, not flushed

@@ -21,14 +21,6 @@ how=('' cut gone frozen)		# it falls silent
 v=/dev/mapper/p-v
 load_at=9				# MiB: the fourth chunk of the volume
 
-field_is() { # FIELD INDEX VALUE
-	[ "$(backend_field "$1" "$2")" = "$3" ]
-}
-
-has_orphans() { # INDEX
-	[ "$(backend_field orphans "$1")" -gt 0 ]
-}
-
 # Each chunk has a leg on each: it is of 3 MiB. Without a journal a write goes to all of them at once.
 make_pool() {
 	local i pids=()
@@ -176,14 +168,6 @@ one_is_silent() { # INDEX
 	unhurt
 }
 
-kept_is() { # MASK
-	[ "$(pool_status kept)" = "$1" ]
-}
-
-some_wait() {
-	[ "$(pool_status waiting)" -gt 0 ]
-}
-
 # Rule 4: nobody goes out, who needs them waits, and goes on when they are back.
 all_are_silent() {
 	local i
@@ -194,7 +178,7 @@ all_are_silent() {
 		silence "${how[i]}" "r$i"
 	done
 	wait_until 10 kept_is e
-	wait_until 10 some_wait
+	wait_until 10 waiting 1
 	assert_eq "$(pool_status health)" AKKK health
 	at_once dmsetup suspend --noflush --nolockfs p-v
 	at_once dmsetup resume p-v

@@ -165,6 +165,26 @@ health_is() {
 	[ "$(pool_status health)" = "$1" ]
 }
 
+kept_is() { # MASK
+	[ "$(pool_status kept)" = "$1" ]
+}
+
+waiting() { # COUNT: at least so many requests wait
+	[ "$(pool_status waiting)" -ge "$1" ]
+}
+
+none_waits() {
+	[ "$(pool_status waiting)" = 0 ]
+}
+
+field_is() { # FIELD INDEX VALUE: of a backend
+	[ "$(backend_field "$1" "$2")" = "$3" ]
+}
+
+has_orphans() { # INDEX
+	[ "$(backend_field orphans "$1")" -gt 0 ]
+}
+
 # whole: nothing is missing, nothing is being rebuilt.
 whole() {
 	[[ $(pool_status health) =~ ^A+$ ]] && [ "$(pool_status degraded)" = 0 ] &&

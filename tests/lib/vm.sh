@@ -18,6 +18,17 @@ try() {
 I
 }
 
+# What QEMU is told of every machine. Its console is standard input and output.
+# shellcheck disable=SC2054 # QEMU's commas
+vm_words=(-nodefaults -no-user-config -M pc,usb=off -display none -vga none -no-reboot
+	-append 'console=ttyS0 loglevel=4 panic=-1 oops=panic mitigations=off no_timer_check random.trust_cpu=on'
+	-chardev stdio,id=console,signal=off -serial chardev:console)
+
+# vm_saw_nothing CONSOLE...: of what a kernel or a filesystem says that got an error, or waits too long.
+vm_saw_nothing() {
+	! grep -ahiE 'vm: failed|error|warning|blocked for|corrupt|read-only' "$@" || fail "the VM saw that"
+}
+
 # vm_initramfs KERNEL INIT FILE: busybox, the modules that it takes to reach a filesystem on a virtio disk,
 # and INIT, which loads them.
 vm_initramfs() {
