@@ -114,8 +114,13 @@ static int fill_row(struct qbd_destage *d)
 	return 0;
 }
 
-/* Its chunk was freed; who did that need not have waited for the record. */
-static bool is_gone(struct qbd_journal_row *jr)
+/**
+ * qbd_destage_gone - was a row's chunk freed?
+ * @jr: the row, locked
+ *
+ * Who did that need not have waited for the record.
+ */
+bool qbd_destage_gone(struct qbd_journal_row *jr)
 {
 	if (READ_ONCE(jr->chunk->dead) && !jr->gone)
 		qbd_journal_drop(jr, ~0u);
@@ -147,7 +152,7 @@ enum qbd_taken qbd_destage_take(struct qbd_destage *d, struct qbd_journal_row *j
 		return QBD_NOT_NOW;
 	if (!lock_row(d, wait))
 		return QBD_NOT_NOW;
-	if (is_gone(jr) || !jr->live)
+	if (qbd_destage_gone(jr) || !jr->live)
 		return QBD_GONE;
 	d->err = qbd_csum_load(chunk, first, last, &d->rows->unread);
 	if (d->err)
@@ -359,20 +364,6 @@ int qbd_destage_flush(struct qbd_pool *pool, u32 times, bool *unrecorded)
 	return flush_all(pool) ?: qbd_kept_since(pool, times);
 }
 
-/**
- * qbd_destage_say_stuck - a row cannot be destaged now
- * @pool: the pool
- * @d: the row, with its error
- */
-void qbd_destage_say_stuck(const struct qbd_pool *pool, const struct qbd_destage *d)
-{
-	const struct qbd_chunk *chunk = d->jr->chunk;
-
-	DMERR_LIMIT("%s: volume %u chunk %u row %u cannot be destaged now (%d): it stays in the journal",
-		    pool->members.pool_name, chunk->layer->volume, chunk->number, d->jr->row,
-		    d->err);
-}
-
 /* The row is in its place, or not: it is as if it had not been begun. */
 static void end_row(struct qbd_pool *pool, struct qbd_destage *d)
 {
@@ -388,7 +379,7 @@ static void end_row(struct qbd_pool *pool, struct qbd_destage *d)
 	/* Nobody else may begin with one that qbd_destage_put() frees. */
 	jr->destaging = jr->gone || !jr->live;
 	if (d->err) {
-		jr->stuck = true;
+		jr->tried = jr->trying;
 		jr->torn |= d->full;
 		if (!jr->promised)
 			swap(jr->promised, promised);
@@ -451,8 +442,10 @@ void qbd_destage_let_go(struct qbd_destager *dr, struct qbd_destage *d, bool stu
 	spin_lock(&j->lock);
 	jr->destaging = false;
 	jr->skip = dr->number;
-	jr->stuck |= stuck;
-	j->unread |= unread;
+	if (stuck) {
+		jr->tried = jr->trying;
+		jr->unread = unread;
+	}
 	jr->later_pos = U64_MAX;
 	if (!jr->promised)
 		swap(jr->promised, d->promised);
@@ -504,7 +497,7 @@ static void keep_begun(struct qbd_destager *dr, struct qbd_destage *d)
 	d->jr->begun_torn = true;
 	unlock_row(d);
 	spin_lock(&j->lock);
-	d->jr->stuck = true;
+	d->jr->tried = d->jr->trying;
 	spin_unlock(&j->lock);
 	move_row(&dr->rows[dr->nr_begun++], d);
 }
@@ -530,7 +523,7 @@ static void end_batch(struct qbd_destager *dr, unsigned int nr)
 		if (!d[i].rows)
 			continue;
 		lock_row(&d[i], true);
-		if (d[i].err && d[i].jr->begun && !is_gone(d[i].jr)) {
+		if (d[i].err && d[i].jr->begun && !qbd_destage_gone(d[i].jr)) {
 			keep_begun(dr, &d[i]);
 			continue;
 		}
@@ -576,6 +569,10 @@ void qbd_destage_resume(struct qbd_destager *dr)
 	struct qbd_destage *d = dr->rows;
 	int err;
 
+	spin_lock(&pool->journal.lock);
+	for (i = 0; i < nr; i++)
+		d[i].jr->trying = pool->journal.round;
+	spin_unlock(&pool->journal.lock);
 	for (i = 0; i < nr; i++) {
 		lock_row(&d[i], true);
 		/* Of a chunk that was freed no leg is current: it fails, and ends. */

@@ -19,7 +19,8 @@
  * others are taken if they are free. No one who has rows locked waits for a
  * destage.
  *
- * destage-batch.c has what is done with the rows of a batch.
+ * destage-batch.c has what is done with the rows of a batch, destage-stuck.c with those
+ * that cannot be destaged.
  *
  * Model: tests/model/journal.pml.
  */
@@ -33,8 +34,11 @@
 #define DESTAGE_TO	33	/* percent of the room */
 #define IDLE_DESTAGE	(3 * HZ)
 
-/* Does the journal need room? */
-static bool pressed(struct qbd_pool *pool)
+/**
+ * qbd_destage_pressed - does the journal need room?
+ * @pool: the pool
+ */
+bool qbd_destage_pressed(struct qbd_pool *pool)
 {
 	struct qbd_journal *j = &pool->journal;
 
@@ -50,10 +54,11 @@ static struct qbd_journal_row *next_row(struct qbd_destager *dr, bool all)
 
 	spin_lock(&j->lock);
 	list_for_each_entry(jr, &j->rows, list) {
-		if ((!all && jr->seq > j->goal) || jr->destaging || jr->stuck ||
+		if ((!all && jr->seq > j->goal) || jr->destaging || qbd_row_stuck(j, jr) ||
 		    jr->unrecorded || jr->skip == dr->number)
 			continue;
 		jr->destaging = true;
+		jr->trying = j->round;
 		spin_unlock(&j->lock);
 		return jr;
 	}
@@ -68,7 +73,7 @@ static struct qbd_journal_row *next_row(struct qbd_destager *dr, bool all)
 static unsigned int take_batch(struct qbd_destager *dr, bool *any, bool *unrecorded)
 {
 	struct qbd_pool *pool = dr->pool;
-	bool all = pressed(pool);
+	bool all = qbd_destage_pressed(pool);
 	struct qbd_journal_row *jr;
 	unsigned int nr = 0, pages = 0;
 	struct blk_plug plug;
@@ -103,8 +108,13 @@ static unsigned int take_batch(struct qbd_destager *dr, bool *any, bool *unrecor
 	return nr;
 }
 
-/* Some room is free again: say so, where it is needed soon. */
-static void move_tail(struct qbd_pool *pool)
+/**
+ * qbd_destage_move_tail - some room is free again: say so, where it is needed soon
+ * @pool: the pool
+ *
+ * Sleeps.
+ */
+void qbd_destage_move_tail(struct qbd_pool *pool)
 {
 	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
 
@@ -116,35 +126,6 @@ static void move_tail(struct qbd_pool *pool)
 	qbd_ring_relieve(pool);
 }
 
-static void set_stuck(struct qbd_journal *j, bool stuck)
-{
-	struct qbd_journal_row *jr;
-
-	lockdep_assert_held(&j->lock);
-	list_for_each_entry(jr, &j->rows, list)
-		jr->stuck = stuck;
-	if (!stuck)
-		j->unread = 0;
-}
-
-/* What was stuck is tried now and then: those who wait for room ask all the time. */
-static void unstick(struct qbd_pool *pool)
-{
-	struct qbd_journal *j = &pool->journal;
-	bool again;
-
-	spin_lock(&j->lock);
-	again = time_after_eq(jiffies, j->retry);
-	/* Nothing can be flushed or recorded now: nor destaged. */
-	if (qbd_pool_outage(pool))
-		set_stuck(j, true);
-	else if (again)
-		set_stuck(j, false);
-	if (again)
-		j->retry = jiffies + HZ;
-	spin_unlock(&j->lock);
-}
-
 static void destage_work(struct work_struct *work)
 {
 	struct qbd_destager *dr = container_of(work, struct qbd_destager, work);
@@ -152,7 +133,7 @@ static void destage_work(struct work_struct *work)
 	struct qbd_journal *j = &pool->journal;
 	bool any = true, unrecorded = false;
 
-	unstick(pool);
+	qbd_destage_unstick(pool);
 	if (dr->nr_begun && !READ_ONCE(pool->kept))
 		qbd_destage_resume(dr);
 	while (any && !dr->nr_begun && READ_ONCE(pool->mode) == QBD_RW &&
@@ -167,7 +148,7 @@ static void destage_work(struct work_struct *work)
 		nr = qbd_destage_fill(dr, nr);
 		if (nr) {
 			qbd_destage_write(dr, nr, &unrecorded);
-			move_tail(pool);
+			qbd_destage_move_tail(pool);
 			/* Not in vain: who waits for room would begin the next one at once. */
 			wake_up_all(&pool->ring.wait);
 		} else if (unrecorded) {
@@ -177,27 +158,12 @@ static void destage_work(struct work_struct *work)
 		cond_resched();
 	}
 	wake_up_all(&j->wait);
+	/* Who has some to complete does not wait for a checkpoint: kept.c waits for him. */
+	if (!dr->nr_begun)
+		qbd_destage_pass_stuck(pool);
 	/* What came meanwhile, or could not be. */
 	if (READ_ONCE(j->nr_rows))
 		qbd_destage_idle(pool);
-}
-
-/**
- * qbd_destage_again - what was in the way of rows is over: those that were stuck are
- * tried again
- * @pool: the pool
- *
- * Before those go on who would fail for a row that is stuck. Context: any but an
- * interrupt.
- */
-void qbd_destage_again(struct qbd_pool *pool)
-{
-	struct qbd_journal *j = &pool->journal;
-
-	spin_lock(&j->lock);
-	set_stuck(j, false);
-	spin_unlock(&j->lock);
-	qbd_destage_soon(pool);
 }
 
 /**
@@ -281,19 +247,27 @@ static void idle_work(struct work_struct *work)
 		qbd_destage_idle(pool);
 }
 
-/* Is all of it done that was there at @last, but for what is stuck? */
-static bool destaged(struct qbd_journal *j, u64 last, bool *stuck)
+/*
+ * Is all of it done that was there at @last, but for what was tried in @round, or later,
+ * and is @stuck? @unread: backends that failed reads for that.
+ */
+static bool destaged(struct qbd_journal *j, u64 last, u64 round, bool *stuck, u64 *unread)
 {
 	struct qbd_journal_row *jr;
 	bool done = true;
 
 	*stuck = false;
+	*unread = 0;
 	spin_lock(&j->lock);
 	list_for_each_entry(jr, &j->rows, list) {
 		if (jr->seq > last)
 			continue;
-		*stuck |= jr->stuck;
-		done &= jr->stuck;
+		if (jr->tried < round) {
+			done = false;
+			continue;
+		}
+		*stuck = true;
+		*unread |= jr->unread;
 	}
 	spin_unlock(&j->lock);
 	return done;
@@ -305,35 +279,29 @@ static bool destaged(struct qbd_journal *j, u64 last, bool *stuck)
  * @unread: or NULL; if some of it cannot be, the backends that failed reads for it are
  *	added to it
  *
- * What was stuck is tried again, and once more: the first answer may be that of a try
- * that began before this did, and failed for what is over. Sleeps. Context: no row is
- * locked.
+ * What was stuck is tried again: a try that began before may have failed for what is
+ * over. Sleeps. Context: no row is locked.
  *
  * Return: 0; -EIO when some of it cannot be, or the pool failed.
  */
 int qbd_destage_all(struct qbd_pool *pool, u64 *unread)
 {
 	struct qbd_journal *j = &pool->journal;
-	bool stuck = true;
-	unsigned int i;
-	u64 last;
+	u64 last, round, failed;
+	bool stuck;
 
 	spin_lock(&j->lock);
 	last = j->seq;
 	spin_unlock(&j->lock);
-	for (i = 0; i < 2 && stuck; i++) {
-		qbd_destage_again(pool);
-		while (!destaged(j, last, &stuck)) {
-			if (!qbd_destage_begin(pool))
-				return READ_ONCE(j->nr_rows) ? -EIO : 0;
-			wait_event_timeout(j->wait, destaged(j, last, &stuck) ||
-					   READ_ONCE(pool->mode) != QBD_RW, HZ);
-		}
+	round = qbd_destage_next_round(pool);
+	while (!destaged(j, last, round, &stuck, &failed)) {
+		if (!qbd_destage_begin(pool))
+			return READ_ONCE(j->nr_rows) ? -EIO : 0;
+		wait_event_timeout(j->wait, destaged(j, last, round, &stuck, &failed) ||
+				   READ_ONCE(pool->mode) != QBD_RW, HZ);
 	}
-	spin_lock(&j->lock);
 	if (stuck && unread)
-		*unread |= j->unread;
-	spin_unlock(&j->lock);
+		*unread |= failed;
 	return stuck ? -EIO : 0;
 }
 
@@ -351,7 +319,10 @@ int qbd_destage_init(struct qbd_pool *pool)
 	/* A few batches fill the ring: room comes in steps, and others take turns. */
 	j->max_batch = clamp(pool->ring.capacity / 32, 4u, (u32)MAX_BATCH);
 	j->max_batch = clamp(pool->ring.max_named / (4 * QBD_DESTAGERS), 1u, j->max_batch);
-	j->retry = jiffies;
+	j->round = 1;
+	j->round_lasts = HZ;
+	j->next_round = jiffies;
+	j->next_vain = jiffies;
 	INIT_DELAYED_WORK(&j->idle_work, idle_work);
 	for (i = 0; i < QBD_DESTAGERS; i++) {
 		struct qbd_destager *dr = &j->destagers[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What destage.c and destage-batch.c share.
+ * What destage.c, destage-batch.c and destage-stuck.c share.
  */
 #ifndef QBD_DESTAGE_H
 #define QBD_DESTAGE_H
@@ -36,11 +36,27 @@ enum qbd_taken {
 	QBD_STUCK,
 };
 
+static inline bool qbd_row_stuck(const struct qbd_journal *j, const struct qbd_journal_row *jr)
+{
+	lockdep_assert_held(&j->lock);
+	return jr->tried == j->round;
+}
+
+/* destage.c */
+bool qbd_destage_pressed(struct qbd_pool *pool);
+void qbd_destage_move_tail(struct qbd_pool *pool);
+
+/* destage-stuck.c */
+void qbd_destage_say_stuck(const struct qbd_pool *pool, const struct qbd_destage *d);
+u64 qbd_destage_next_round(struct qbd_pool *pool);
+void qbd_destage_unstick(struct qbd_pool *pool);
+void qbd_destage_pass_stuck(struct qbd_pool *pool);
+
 /* destage-batch.c */
+bool qbd_destage_gone(struct qbd_journal_row *jr);
 enum qbd_taken qbd_destage_take(struct qbd_destage *d, struct qbd_journal_row *jr, bool wait);
 void qbd_destage_put(struct qbd_pool *pool, struct qbd_destage *d);
 void qbd_destage_let_go(struct qbd_destager *dr, struct qbd_destage *d, bool stuck);
-void qbd_destage_say_stuck(const struct qbd_pool *pool, const struct qbd_destage *d);
 unsigned int qbd_destage_fill(struct qbd_destager *dr, unsigned int nr);
 void qbd_destage_write(struct qbd_destager *dr, unsigned int nr, bool *unrecorded);
 void qbd_destage_resume(struct qbd_destager *dr);

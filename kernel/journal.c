@@ -67,8 +67,13 @@ static size_t row_bytes(const struct qbd_layer *layer)
 	return struct_size(jr, pages, layer->policy.k * layer->block_pages);
 }
 
-/* Blocks of the ring that data takes: headers, and what is left over at ends. */
-static u32 ring_blocks_for(u32 pages)
+/**
+ * qbd_journal_room - blocks of the ring that data takes
+ * @pages: of data
+ *
+ * With headers, and what is left over at ends.
+ */
+u32 qbd_journal_room(u32 pages)
 {
 	return pages + pages / 8 + 1;
 }
@@ -85,8 +90,8 @@ void qbd_journal_layer(struct qbd_layer *layer)
 
 	if (!layer->code)
 		return;
-	layer->destage_room = ring_blocks_for(layer->policy.m * pages) + 1;
-	row = ring_blocks_for(layer->policy.k * pages) + layer->destage_room;
+	layer->destage_room = qbd_journal_room(layer->policy.m * pages) + 1;
+	row = qbd_journal_room(layer->policy.k * pages) + layer->destage_room;
 	if (row * 8 <= layer->pool->members.ring_blocks)
 		return;
 	if (layer->pool->members.journal != QBD_JOURNAL_OFF)
@@ -101,9 +106,9 @@ void qbd_journal_layer(struct qbd_layer *layer)
  */
 u32 qbd_journal_max_rows(const struct qbd_layer *layer)
 {
-	u32 row = ring_blocks_for(layer->policy.k * layer->block_pages) + layer->destage_room;
+	u32 row = qbd_journal_room(layer->policy.k * layer->block_pages) + layer->destage_room;
 
-	return min(layer->pool->members.ring_blocks / 4 / row,
+	return min(layer->pool->members.ring_blocks / 8 / row,
 		   MIN_PAGES / (layer->policy.k * layer->block_pages)) ?: 1;
 }
 
@@ -363,16 +368,19 @@ static bool try_reserve(struct qbd_pool *pool, struct qbd_journal_space *space, 
 	return false;
 }
 
-/* Return: false when nothing can be recorded or flushed. */
+/* Return: false when nothing can be recorded or flushed, or no room will come. */
 static bool wait_for_room(struct qbd_pool *pool, struct qbd_journal_space *space, u32 nr_pages)
 {
 	struct qbd_ring *ring = &pool->ring;
-	bool got = false;
+	u64 before = qbd_destage_in_vain(pool);
+	bool got = false, vain = false;
 
 	/* Tried now and then: ordinary records do not wait in this line. */
-	while (!got && !qbd_pool_outage(pool))
+	while (!got && !vain && !qbd_pool_outage(pool)) {
+		vain = qbd_destage_in_vain(pool) >= before + 2;
 		wait_event_timeout(ring->wait, (got = try_reserve(pool, space, nr_pages)) ||
-				   qbd_pool_outage(pool), HZ / 4);
+				   vain || qbd_pool_outage(pool), HZ / 4);
+	}
 	return got;
 }
 
@@ -386,7 +394,8 @@ static bool wait_for_room(struct qbd_pool *pool, struct qbd_journal_space *space
  * Sleeps. Context: nothing is locked, for what is waited for is a destage.
  *
  * Return: 0; the error with which the ring failed; -EIO when it cannot be written now,
- * or there is no room and nothing can be flushed, which a destage needs.
+ * or there is no room and nothing can be flushed, which a destage needs, or all room
+ * is of rows that cannot be destaged.
  */
 int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 			struct qbd_journal_space *space)
@@ -401,7 +410,7 @@ int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 	INIT_LIST_HEAD(&space->pages);
 	if (!nr_blocks)
 		return 0;
-	space->blocks = ring_blocks_for(nr_pages);
+	space->blocks = qbd_journal_room(nr_pages);
 	space->destages = nr_rows * layer->destage_room;
 	/* Nobody passes those who wait: a large request would wait for ever. */
 	got = !mutex_is_locked(&j->room_mutex) && try_reserve(pool, space, nr_pages);
@@ -496,6 +505,8 @@ static void row_begin(struct qbd_journal_row *jr, struct qbd_journal_space *spac
 		jr->promised = layer->destage_room;
 		space->destages -= layer->destage_room;
 	}
+	/* It may be what was in the way of its destage that is written. */
+	jr->tried = 0;
 	spin_unlock(&pool->journal.lock);
 }
 

@@ -45,7 +45,10 @@ struct qbd_journal_block {
  * @promised: blocks of the ring for its destage
  * @destaging: the destage has it, and frees it
  * @unrecorded: its place has values that a flush has to record first
- * @stuck: cannot be destaged now
+ * @trying: the round in which its last try began
+ * @tried: the last round in which it was found that it cannot be destaged; if that is
+ *	journal->round it is stuck: not tried again before the next one
+ * @unread: backends that failed reads for that
  * @torn: a destage of all of it failed in the middle
  * @begun: blocks of a destage that has its record, until it is done or given up
  * @begun_times: pool->kept_times before they were written to their place
@@ -64,10 +67,12 @@ struct qbd_journal_row {
 	bool pooled;
 	bool destaging;
 	bool unrecorded;
-	bool stuck;
 	bool torn;
 	bool gone;
 	u64 seq;
+	u64 trying;
+	u64 tried;
+	u64 unread;
 	u64 pos;
 	u64 later_pos;
 	struct qbd_journal_replay *replay;
@@ -101,7 +106,11 @@ struct qbd_destager {
  * @idle_goal: the last one when the timer ended last
  * @batch: number of the last batch
  * @max_batch: rows of a batch
- * @unread: backends that failed reads for rows that are stuck
+ * @round: of tries; begins at 1, see destage-stuck.c
+ * @round_lasts: jiffies
+ * @next_round: does not begin before, unless somebody asks for it
+ * @vain: how often all was done to make room for those who wait for it
+ * @next_vain: when that may be done again
  * @room_mutex: who waits for room waits in order of arrival
  */
 struct qbd_journal {
@@ -116,8 +125,11 @@ struct qbd_journal {
 	u32 batch;
 	u32 max_batch;
 	bool ended;
-	u64 unread;
-	unsigned long retry;	/* of what is stuck: not before */
+	u64 round;
+	unsigned long round_lasts;
+	unsigned long next_round;
+	u64 vain;
+	unsigned long next_vain;
 	struct mutex room_mutex;
 	struct mutex space_mutex;	/* one waits for pages at a time */
 	mempool_t pages;
@@ -150,6 +162,7 @@ bool qbd_journal_torn(struct qbd_chunk *chunk, u32 row);
 bool qbd_journal_unplaced(struct qbd_chunk *chunk, u32 row);
 bool qbd_journal_wants(struct qbd_chunk *chunk, u32 row, u32 whole);
 bool qbd_journal_straight(struct qbd_chunk *chunk, u32 first, u32 last);
+u32 qbd_journal_room(u32 pages);
 u32 qbd_journal_max_rows(const struct qbd_layer *layer);
 int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 			struct qbd_journal_space *space);
@@ -168,11 +181,14 @@ void qbd_journal_moved(struct qbd_pool *pool, u64 by);
 int qbd_destage_init(struct qbd_pool *pool);
 void qbd_destage_exit(struct qbd_pool *pool);
 bool qbd_destage_soon(struct qbd_pool *pool);
-void qbd_destage_again(struct qbd_pool *pool);
 void qbd_destage_complete(struct qbd_pool *pool);
 void qbd_destage_idle(struct qbd_pool *pool);
 bool qbd_destage_begin(struct qbd_pool *pool);
 int qbd_destage_all(struct qbd_pool *pool, u64 *unread);
+
+/* destage-stuck.c */
+void qbd_destage_again(struct qbd_pool *pool);
+u64 qbd_destage_in_vain(struct qbd_pool *pool);
 
 /* destage-batch.c */
 int qbd_destage_settle(const struct qbd_rows *rows);

@@ -28,7 +28,10 @@
  * what must go in: the checksum records of a flush, the ranges that a checkpoint
  * renews, the stamps of the chunks named since the last checkpoint; with a journal
  * also its blocks, which the next activation writes behind the log. The bounds
- * max_named, max_ranges and max_pending make these fit.
+ * max_named, max_ranges and max_pending make these fit. Of the other half, with a
+ * journal, some blocks are spared, so that what cannot be destaged can be put into the
+ * ring anew when all else of it is used (destage-stuck.c); and as many are for ordinary
+ * records only, so that they go on where the journal is full of that.
  *
  * Stalled. A batch that fails on a member which has to stay in (rule 4) is not
  * given up: it is sent again, the same blocks with the same LSNs, when kept.c finds
@@ -46,6 +49,7 @@
 #include "qbd.h"
 
 #define MAX_STAMP	200	/* bytes of a chunk record with 20 legs */
+#define MAX_SPARED	512u	/* blocks */
 
 void qbd_ring_exit(struct qbd_pool *pool)
 {
@@ -285,7 +289,9 @@ static u64 ring_taken(const struct qbd_ring *ring)
  */
 unsigned int qbd_ring_used(struct qbd_pool *pool)
 {
-	return div_u64(ring_taken(&pool->ring) * 200, pool->ring.capacity);
+	const struct qbd_ring *ring = &pool->ring;
+
+	return div_u64(ring_taken(ring) * 100, ring->capacity / 2 - ring->spared);
 }
 
 /* How full the ring's bounds are, in percent. */
@@ -326,6 +332,32 @@ void qbd_ring_relieve(struct qbd_pool *pool)
 		qbd_checkpoint_soon(pool);
 }
 
+/* Keep room, with @spared blocks free besides. */
+static bool promise(struct qbd_ring *ring, u32 blocks, u32 spared)
+{
+	bool ok;
+
+	spin_lock(&ring->lock);
+	ok = ring_taken(ring) + ring->open->nr_blocks + blocks + spared <= ring->capacity / 2;
+	if (ok)
+		ring->promised += blocks;
+	spin_unlock(&ring->lock);
+	return ok;
+}
+
+/**
+ * qbd_ring_promise_spared - keep room, also of what is spared, to put blocks into the
+ * ring anew
+ * @pool: the pool
+ * @blocks: of the ring
+ *
+ * Does not sleep. Return: false when there is not so much.
+ */
+bool qbd_ring_promise_spared(struct qbd_pool *pool, u32 blocks)
+{
+	return promise(&pool->ring, blocks, 0);
+}
+
 /**
  * qbd_ring_promise - keep room for data, and for its destage
  * @pool: the pool
@@ -335,14 +367,9 @@ void qbd_ring_relieve(struct qbd_pool *pool)
  */
 bool qbd_ring_promise(struct qbd_pool *pool, u32 blocks)
 {
-	struct qbd_ring *ring = &pool->ring;
-	bool ok;
+	/* Ordinary records have some for themselves, too: data may have to stay. */
+	bool ok = promise(&pool->ring, blocks, 2 * pool->ring.spared);
 
-	spin_lock(&ring->lock);
-	ok = ring_taken(ring) + ring->open->nr_blocks + blocks <= ring->capacity / 2;
-	if (ok)
-		ring->promised += blocks;
-	spin_unlock(&ring->lock);
 	if (!ok || qbd_ring_used(pool) >= QBD_DESTAGE_FROM)
 		qbd_ring_relieve(pool);
 	return ok;
@@ -375,13 +402,18 @@ void qbd_ring_unpromise(struct qbd_pool *pool, u32 blocks)
  * checkpoint going when half of the room is used.
  *
  * Return: 0; the error with which the ring failed; -EIO when it cannot be written
- * now, or there is no room and nothing can be flushed, which would make some.
+ * now, or there is no room and nothing can be flushed, which would make some, or all
+ * room is of rows that cannot be destaged.
  */
 int qbd_ring_admit(struct qbd_pool *pool)
 {
 	struct qbd_ring *ring = &pool->ring;
+	u64 before = 0;
+	bool waited = false;
 
 	while (!qbd_ring_down(ring)) {
+		bool vain = waited && qbd_destage_in_vain(pool) >= before + 2 &&
+			    qbd_ring_used(pool) >= 100;
 		unsigned int fill = ring_fill(pool);
 
 		if (fill >= QBD_DESTAGE_FROM)
@@ -389,8 +421,11 @@ int qbd_ring_admit(struct qbd_pool *pool)
 		/* One that is read-only records nothing, and has the log that it found. */
 		if (fill < 100 || READ_ONCE(pool->mode) != QBD_RW)
 			break;
-		if (READ_ONCE(pool->flush_error) || READ_ONCE(pool->stopping))
+		if (READ_ONCE(pool->flush_error) || READ_ONCE(pool->stopping) || vain)
 			return -EIO;
+		if (!waited)
+			before = qbd_destage_in_vain(pool);
+		waited = true;
 		/* Not for ever: what was relieved may be taken by others. */
 		wait_event_timeout(ring->wait, ring_fill(pool) < 100 || qbd_pool_outage(pool), HZ);
 	}
@@ -683,6 +718,9 @@ int qbd_ring_init(struct qbd_pool *pool)
 			  (MAX_STAMP * (QBD_MAX_REPLICAS - 1));
 	ring->max_pending = ring->capacity / parts * (QBD_PAGE_PAYLOAD / 40) / 2;
 	ring->max_ranges = min(2048u, ring->capacity);
+	/* The largest row, or many small ones at a time. */
+	if (pool->members.journal != QBD_JOURNAL_OFF)
+		ring->spared = min(ring->capacity / 8, MAX_SPARED);
 	return 0;
 }
 

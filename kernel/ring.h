@@ -42,6 +42,7 @@ struct qbd_ring {
 	u64 checked;	/* records before this block are in pages, by the last checkpoint */
 	u64 checked_lsn;
 	u32 capacity;
+	u32 spared;	/* blocks of the half that is not kept: destage-stuck.c */
 	u32 promised;		/* blocks, to those who were admitted with data */
 	u32 max_named;		/* bounds, so that what must fit always does */
 	u32 max_ranges;
@@ -68,6 +69,7 @@ void qbd_batch_seal(struct qbd_pool *pool, struct qbd_batch *batch, u64 generati
 		    u64 tail);
 u64 qbd_batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first, u64 which);
 bool qbd_ring_promise(struct qbd_pool *pool, u32 blocks);
+bool qbd_ring_promise_spared(struct qbd_pool *pool, u32 blocks);
 void qbd_ring_unpromise(struct qbd_pool *pool, u32 blocks);
 u64 qbd_ring_append_block(struct qbd_pool *pool, struct qbd_record *r,
 			  struct page *const *pages, u32 bytes);

@@ -10,6 +10,8 @@
 . "$(dirname "$0")/../lib/test.sh"
 # shellcheck source=../lib/pool.sh
 . "$ROOT/tests/lib/pool.sh"
+# shellcheck source=../lib/cut.sh
+. "$ROOT/tests/lib/cut.sh"
 
 # damage DISK OFFSET BYTES: other bytes there, under the pool.
 damage() {
@@ -27,8 +29,12 @@ damage_leg() {
 
 filled_pool() { # POLICY DISKS MIB
 	fresh_pool "$2" 32 --extent-size 1M
+	fill_pool "$1" "$3"
+}
+
+fill_pool() { # POLICY MIB
 	volume "$1" 16M
-	random_file "$WORK/data" "$3"
+	random_file "$WORK/data" "$2"
 	put "$WORK/data"
 	map_legs
 	geometry
@@ -141,6 +147,82 @@ destaged_over_what_is_bad() {
 	scrub_finds 0
 	lose "${place[1:0:1]%% *}"
 	same "$WORK/data"
+}
+
+# Rows of ec=4+1 that are written in part, though what their parity needs is bad.
+stuck_rows() { # ROWS
+	local i
+	cut_pool 5 --extent-size 1M
+	fill_pool ec=4+1 8
+	[ "$1" -lt 32 ] || message error_limit 0 60
+	damage_leg 0 0 0 "$1"
+	damage_leg 0 2 0 "$1"
+	random_file "$WORK/block" 1
+	for ((i = 0; i < $1; i++)); do
+		dd if="$WORK/block" of="$v" bs=4096 count=1 seek=$((4 * i)) oflag=direct conv=notrunc status=none || return
+		dd if="$WORK/block" of="$WORK/data" bs=4096 count=1 seek=$((4 * i)) conv=notrunc status=none
+	done
+}
+
+# written SIZE: the second half of 8 MiB, several times, in pieces of that size.
+written() {
+	timeout $((60 * slowness)) fio --name=round --filename="$v" --direct=1 --rw=randwrite --bs="$1" --offset=4M --size=4M \
+		--loops=3 --refill_buffers --output="$WORK/fio" || fail "with rows that stay in the journal: $(cat "$WORK/fio")"
+	dd if="$v" of="$WORK/data" bs=4M skip=1 seek=1 count=1 conv=notrunc status=none
+}
+
+# blocks_are_there ROWS: of stuck_rows, from the journal.
+blocks_are_there() {
+	local i
+	for ((i = 0; i < $1; i++)); do
+		cmp -n 4096 -i 0:$((16384 * i)) "$WORK/block" "$v" || fail "block $((4 * i)) is wrong"
+	done
+}
+
+# They stay in the journal, and in nobody's way: the ring goes round, more than once.
+stays_in_the_journal() {
+	log_mark
+	stuck_rows 8
+	message checkpoint && fail "a checkpoint of all, with rows that cannot be destaged"
+	assert_eq "$(pool_status journal_rows)" 8 "rows in the journal"
+	assert_log 'volume 1 chunk 0 row [0-9]+ cannot be destaged now'
+	written 4k
+	written 16k
+	assert_eq "$(pool_status health)" AAAAA "health"
+	blocks_are_there 8
+	restart
+	blocks_are_there 8
+	written 4k
+	cut
+	qbd pool start p
+	blocks_are_there 8
+	put "$WORK/data"
+	message checkpoint
+	assert_eq "$(pool_status journal_rows)" 0 "rows in the journal"
+	same "$WORK/data"
+	scrub_finds 0
+}
+
+# More of them than the journal takes: who writes into it has an error, and soon; all else goes on.
+journal_full_of_what_stays() {
+	local status=0
+	stuck_rows 256 2>"$WORK/error" || status=$?
+	assert_eq "$status" 1 "writes into a journal that is full of rows that cannot be destaged"
+	grep -q 'Input/output error' "$WORK/error" || fail "$(cat "$WORK/error")"
+	cmp -n $((4 << 20)) -i $((4 << 20)) "$WORK/data" "$v"
+	dd if="$WORK/data" of="$v" bs=1M count=1 skip=5 seek=5 oflag=direct conv=notrunc,fsync status=none
+	qbd volume create p/w --size 2M --replicas 2
+	dd if="$WORK/data" of=/dev/mapper/p-w bs=1M count=2 oflag=direct conv=fsync status=none
+	cmp -n $((2 << 20)) "$WORK/data" /dev/mapper/p-w
+	dmsetup remove --retry p-v
+	qbd volume remove --yes p/v
+	message checkpoint
+	assert_eq "$(pool_status journal_rows)" 0 "rows in the journal"
+	volume ec=4+1 16M
+	put "$WORK/data"
+	dd if="$WORK/block" of="$v" bs=4096 count=1 seek=1 oflag=direct conv=notrunc status=none
+	message checkpoint
+	scrub_finds 0
 }
 
 # csum_page CHUNK LEG PAGE: sets disk and at, the position of its first place.
@@ -499,6 +581,8 @@ subtest data-at-rest-replicas data_at_rest replicas=2 3 0
 subtest data-and-parity-at-rest data_at_rest ec=4+2 6 0 5
 subtest parity-is-repaired-right parity_is_repaired
 subtest destaged-over-what-is-bad destaged_over_what_is_bad
+subtest stays-in-the-journal stays_in_the_journal
+subtest journal-full-of-what-stays journal_full_of_what_stays
 subtest checksum-pages-replicas checksum_pages replicas=3 4 0 1
 subtest checksum-pages-ec checksum_pages ec=4+2 6 0 2
 subtest newest-place-of-a-checksum-page newest_checksum_place ec=4+2 6 0
