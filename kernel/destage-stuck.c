@@ -101,7 +101,8 @@ void qbd_destage_unstick(struct qbd_pool *pool)
 		list_for_each_entry(jr, &j->rows, list)
 			stuck |= qbd_row_stuck(j, jr);
 		j->round++;
-		j->round_lasts = !stuck ? FIRST_ROUND : clamp(2 * j->round_lasts, FIRST_ROUND, LONGEST_ROUND);
+		j->round_lasts = stuck ? clamp(2 * j->round_lasts, FIRST_ROUND, LONGEST_ROUND) :
+					 FIRST_ROUND;
 		j->next_round = jiffies + j->round_lasts;
 	}
 	/* Nothing can be flushed or recorded now: nor destaged. */

@@ -111,7 +111,6 @@ struct qbd_destager {
  * @next_round: does not begin before, unless somebody asks for it
  * @vain: how often all was done to make room for those who wait for it
  * @next_vain: when that may be done again
- * @room_mutex: who waits for room waits in order of arrival
  */
 struct qbd_journal {
 	spinlock_t lock;	/* all but the mutexes, the pools, wait and the work items */
@@ -130,7 +129,7 @@ struct qbd_journal {
 	unsigned long next_round;
 	u64 vain;
 	unsigned long next_vain;
-	struct mutex room_mutex;
+	struct mutex room_mutex;	/* who waits for room waits in order of arrival */
 	struct mutex space_mutex;	/* one waits for pages at a time */
 	mempool_t pages;
 	mempool_t row_pool;
