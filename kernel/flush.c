@@ -261,7 +261,9 @@ static int end_ranges(struct qbd_chunk *chunk, void *context)
 			c->last_lsn = max(c->last_lsn, qbd_ring_append(pool, &r));
 	}
 
-	if (keep || qbd_csum_unwritten(chunk) || !qbd_chunk_forget(chunk, c->lsn))
+	keep |= qbd_csum_unwritten(chunk);
+	qbd_moment("checkpoint-looked");
+	if (keep || !qbd_chunk_forget(chunk, c->lsn))
 		c->left = true;
 	return 0;
 }

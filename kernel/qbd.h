@@ -61,6 +61,7 @@
 #include "limit.h"
 #include "map.h"
 #include "member.h"
+#include "moment.h"
 #include "owner.h"
 #include "pace.h"
 #include "pages.h"

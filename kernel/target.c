@@ -819,8 +819,10 @@ static int __init qbd_init(void)
 	if (err)
 		goto exit;
 	err = dm_register_target(&volume_target);
-	if (!err)
+	if (!err) {
+		qbd_moments_init();
 		return 0;
+	}
 	dm_unregister_target(&pool_target);
 exit:
 	qbd_pool_exit();
@@ -829,6 +831,7 @@ exit:
 
 static void __exit qbd_exit(void)
 {
+	qbd_moments_exit();
 	dm_unregister_target(&volume_target);
 	dm_unregister_target(&pool_target);
 	qbd_pool_exit();

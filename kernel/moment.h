@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Moments: places in the code at which a test holds whoever comes by.
+ */
+#ifndef QBD_MOMENT_H
+#define QBD_MOMENT_H
+
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+void qbd_moments_init(void);
+void qbd_moments_exit(void);
+void qbd_moment(const char *name);
+#else
+static inline void qbd_moments_init(void) {}
+static inline void qbd_moments_exit(void) {}
+static inline void qbd_moment(const char *name) {}
+#endif
+
+#endif
