@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Backends that go out, return, are replaced or get another device, just when something else that is about them
+# is half done (kernel/moment.c). As in moments.sh, defects that reading found.
+# Lanes: uml-debug
+# Subtests: independent
+# Timeout: 120
+# shellcheck source=../lib/test.sh
+. "$(dirname "$0")/../lib/test.sh"
+# shellcheck source=../lib/pool.sh
+. "$ROOT/tests/lib/pool.sh"
+# shellcheck source=../lib/cut.sh
+. "$ROOT/tests/lib/cut.sh"
+# shellcheck source=../lib/moments.sh
+. "$ROOT/tests/lib/moments.sh"
+
+# cut_pool_journal COUNT: as cut_pool, with two more for the ring alone, disks COUNT and COUNT + 1.
+cut_pool_journal() {
+	local i
+	discard_all
+	devs=() below=()
+	for ((i = 0; i < $1 + 2; i++)); do
+		cut_disk "$i" 128
+	done
+	qbd pool create p "${devs[@]:0:$1}" --journal "${devs[$1]}" --journal "${devs[$1 + 1]}" --extent-size 1M
+	qbd pool start p
+}
+
+is_open() { # NAME: somebody has that device of dm's open
+	[ "$(dmsetup info -c --noheadings -o open "$1")" -gt 0 ]
+}
+
+nothing_failing() {
+	kept_is 0 && none_waits && sync_volume
+}
+
+# A backend that is kept, for it has all last legs, gets another device, which is slow to answer; meanwhile a chunk
+# is freed.
+freed_while_reopened() {
+	local pid
+	cut_pool_journal 2
+	volume replicas=2 16M
+	filled 4
+	lose 1
+	# What is said of chunks after this is what happens meanwhile, alone.
+	change 0 1
+	message checkpoint
+	set_tables 'flakey DEV 0 0 1000000' 0
+	! dd if="$WORK/a" of="$v" bs=4096 count=1 oflag=direct conv=notrunc status=none 2>/dev/null ||
+		fail "written to nowhere"
+	wait_until 30 kept_is 1
+	dmsetup create again --table "0 $((128 * 2048)) linear ${below[0]} 0"
+	dmsetup suspend again
+	message readd 0 /dev/mapper/again &
+	pid=$!
+	wait_until 30 is_open again
+	blkdiscard -f -o $((2 << 20)) -l $((1 << 20)) "$v"
+	dd if=/dev/zero of="$WORK/a" bs=1M count=1 seek=2 conv=notrunc status=none
+	dmsetup resume again
+	wait $pid
+	wait_until 30 nothing_failing
+	dmsetup remove cut0
+	devs[0]=/dev/mapper/again
+	restart
+	same "$WORK/a"
+	regain 1
+	scrub_finds 0
+	assert_eq "$(pool_status used)" 6 "slots that are used"
+}
+
+module_load
+moments_or_skip
+subtest freed-while-reopened freed_while_reopened
+finish
