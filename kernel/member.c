@@ -296,6 +296,7 @@ static void stamp_work(struct work_struct *work)
 	struct qbd_pool *pool = container_of(work, struct qbd_pool, stamp_work);
 	u64 wanted = READ_ONCE(pool->member_epochs);
 
+	qbd_moment("stamps-begin");
 	/* kept.c sees to it that it is tried again. */
 	if (!qbd_member_stamp(pool))
 		WRITE_ONCE(pool->member_done, wanted);

@@ -77,8 +77,11 @@ static int take_away(struct qbd_pool *pool, unsigned int index)
  */
 static int stamps_made(struct qbd_pool *pool)
 {
+	int err = qbd_member_quiet(pool);
+
+	qbd_moment("stamps-owed");
 	/* Not with member_lock: the ring may need it, for what the stamps wait for. */
-	return qbd_member_quiet(pool) ?: qbd_member_stamp(pool);
+	return err ?: qbd_member_stamp(pool);
 }
 
 /*
@@ -577,6 +580,7 @@ int qbd_member_replace(struct qbd_pool *pool, unsigned int index, const char *pa
 	err = forget_legs(pool, index);
 	if (err)
 		goto free;
+	qbd_moment("legs-forgotten");
 
 	*error = "I/O to the old backend is still in flight";
 	err = take_away(pool, index);

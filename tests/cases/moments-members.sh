@@ -68,7 +68,47 @@ freed_while_reopened() {
 	assert_eq "$(pool_status used)" 6 "slots that are used"
 }
 
+# While one is let in another one goes out, and its stamps, which that waits for, meet a failure of the ring's.
+ring_fails_while_let_in() {
+	local let_in writer legs out=0
+	cut_pool_journal 3
+	volume replicas=2 16M
+	filled 1
+	map_legs
+	legs=("${place[1:0:0]%% *}" "${place[1:0:1]%% *}")
+	while [[ " ${legs[*]} " = *" $out "* ]]; do
+		out=$((out + 1))
+	done
+	lose "$out"
+	change 3 1
+	hold stamps-owed
+	# If they hang nobody is to wait for what they say.
+	message readd "$out" "${devs[out]}" &>"$WORK/said" &
+	let_in=$!
+	wait_until 30 is_held stamps-owed
+	hold stamps-begin
+	set_tables 'flakey DEV 0 0 1000000 1 error_writes' "${legs[0]}"
+	change 3 1 &>"$WORK/said" &
+	writer=$!
+	wait_until 30 is_held stamps-begin
+	set_tables 'flakey DEV 0 0 1000000 1 error_writes' 3
+	log_mark
+	go stamps-owed
+	wait_until 10 log_line 'backend 3 .* is out'
+	go stamps-begin
+	wait $writer
+	wait $let_in
+	field_is state "$out" in
+	field_is state 3 out
+	set_tables 'linear DEV 0' "${legs[0]}" 3
+	same "$WORK/a"
+	regain "${legs[0]}" 3
+	same "$WORK/a"
+	scrub_finds 0
+}
+
 module_load
 moments_or_skip
 subtest freed-while-reopened freed_while_reopened
+subtest ring-fails-while-let-in ring_fails_while_let_in
 finish
