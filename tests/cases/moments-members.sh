@@ -107,8 +107,39 @@ ring_fails_while_let_in() {
 	scrub_finds 0
 }
 
+# A write has chosen its legs; then one of them is forgotten, for its backend is replaced. On the other one the first
+# slot is another chunk's.
+leg_goes_before_write() {
+	local writer replacing
+	cut_pool 2 --extent-size 1M
+	volume replicas=2 16M
+	filled 2
+	hold write-begins
+	change 256 1 &
+	writer=$!
+	wait_until 30 is_held write-begins
+	lose 1
+	cut_disk 2 128
+	hold legs-forgotten
+	message replace 1 "${devs[2]}" &
+	replacing=$!
+	wait_until 30 is_held legs-forgotten
+	go write-begins
+	wait $writer
+	go legs-forgotten
+	wait $replacing
+	same "$WORK/a"
+	repaired
+	lose 0
+	same "$WORK/a"
+	regain 0
+	scrub_finds 0
+	assert_eq "$(csum_errors)" 0 "checksum errors"
+}
+
 module_load
 moments_or_skip
 subtest freed-while-reopened freed_while_reopened
 subtest ring-fails-while-let-in ring_fails_while_let_in
+subtest leg-goes-before-write leg_goes_before_write
 finish
