@@ -85,6 +85,7 @@ static void pool_free(struct qbd_pool *pool)
 	qbd_table_exit(&pool->layer_table);
 	qbd_ring_exit(pool);
 	qbd_pages_exit(&pool->checkpoint_pages);
+	qbd_moment("queues-gone");
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		qbd_backend_free(pool->backend[i]);
 	cleanup_srcu_struct(&pool->backends_srcu);

@@ -137,9 +137,47 @@ leg_goes_before_write() {
 	assert_eq "$(csum_errors)" 0 "checksum errors"
 }
 
+becomes() { # NAME TARGET: the device of dm's
+	dmsetup suspend --noflush "$1"
+	dmsetup load "$1" --table "0 $((128 * 2048)) $2"
+	dmsetup resume "$1"
+}
+
+# One that was slow is read from by the pool itself, once a second. Such a read is answered, badly, when the pool has
+# stopped.
+read_ends_late() {
+	local removing
+	cut_pool_journal 2
+	message hedge=off
+	message error_limit 1 3600
+	volume replicas=2 16M
+	filled 1
+	dmsetup create under --table "0 $((128 * 2048)) linear ${below[0]} 0"
+	becomes cut0 "delay ${below[0]} 0 300 ${below[0]} 0 0"
+	scrub_finds 0
+	becomes cut0 'linear /dev/mapper/under 0'
+	dmsetup suspend under
+	wait_until 10 io_in_flight /dev/mapper/cut0
+	hold queues-gone
+	dmsetup remove --retry p-v
+	dmsetup remove --retry p &
+	removing=$!
+	wait_until 30 is_held queues-gone
+	go queues-gone
+	dmsetup load under --table "0 $((128 * 2048)) error"
+	dmsetup resume under
+	wait $removing
+	becomes cut0 "linear ${below[0]} 0"
+	dmsetup remove under
+	qbd pool start p
+	same "$WORK/a"
+	scrub_finds 0
+}
+
 module_load
 moments_or_skip
 subtest freed-while-reopened freed_while_reopened
 subtest ring-fails-while-let-in ring_fails_while_let_in
 subtest leg-goes-before-write leg_goes_before_write
+subtest read-ends-late read_ends_late
 finish
