@@ -474,10 +474,10 @@ static int write_start(struct qbd_rows *rows, struct bio *bio, struct bvec_iter 
 		goto unreserve;
 	write_sum(rows, 0, rows->nr);
 	legs = qbd_chunk_writable(chunk);
-	qbd_moment("write-begins");
 	for (row = 0; row < rows->nr; row++)
 		if (rows->ring[row])
 			qbd_journal_append(rows, row, space);
+	qbd_moment("write-begins");
 	rows->done = write_done;
 	if (rows->ranged)
 		qbd_rows_submit(rows, write_opf(rows, bio), rows->want, legs, GFP_NOIO);
