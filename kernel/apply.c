@@ -23,6 +23,7 @@ static void apply_chunk(struct qbd_pool *pool, struct qbd_layer *layer, u64 lsn,
 
 	if (WARN_ON_ONCE(!chunk))
 		return;
+	qbd_moment("chunk-record-durable");
 	spin_lock(&pool->map_lock);
 	map = r->op == QBD_CHUNK_ALLOC ? chunk->new_map : chunk->map;
 	WRITE_ONCE(map->insync, r->insync);

@@ -186,10 +186,14 @@ struct checkpoint {
 static int write_csums(struct qbd_chunk *chunk, void *context)
 {
 	struct checkpoint *c = context;
+	u32 legs;
 
 	/* One that is made meanwhile has no legs here, and a map there: it is for the next one. */
-	if (READ_ONCE(chunk->map))
-		qbd_csum_write(chunk, qbd_chunk_writable(chunk), false, &c->pages);
+	if (!READ_ONCE(chunk->map))
+		return 0;
+	legs = qbd_chunk_writable(chunk);
+	qbd_moment("checkpoint-has-legs");
+	qbd_csum_write(chunk, legs, false, &c->pages);
 	return 0;
 }
 

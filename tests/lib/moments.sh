@@ -4,13 +4,21 @@
 
 moments=/sys/kernel/debug/qbd_moments
 
-# hold NAME: whoever comes to that place next stays there. go NAME: until this.
+# hold NAME: whoever comes to that place next stays there. go NAME: until this, or the end of the subtest.
 hold() {
+	trap 'all_go; kill $(jobs -p) 2>/dev/null || :' EXIT
 	echo "hold $1" >$moments
 }
 
 go() {
 	echo "go $1" >$moments
+}
+
+all_go() {
+	local name _
+	while read -r name _; do
+		go "$name"
+	done <$moments
 }
 
 is_held() { # NAME
