@@ -380,10 +380,12 @@ static void end_row(struct qbd_pool *pool, struct qbd_destage *d)
 	jr->destaging = jr->gone || !jr->live;
 	if (d->err) {
 		jr->tried = jr->trying;
+		jr->unread = 0;
 		jr->torn |= d->full;
 		if (!jr->promised)
 			swap(jr->promised, promised);
 	} else {
+		jr->tried = 0;
 		jr->torn = false;
 		jr->pos = jr->later_pos;
 		jr->seq = ++pool->journal.seq;
@@ -432,8 +434,14 @@ void qbd_destage_let_go(struct qbd_destager *dr, struct qbd_destage *d, bool stu
 {
 	struct qbd_journal *j = &dr->pool->journal;
 	struct qbd_journal_row *jr = d->jr;
-	u64 unread = stuck ? d->rows->unread : 0;
 
+	/* Before others write to it, which may be what it lacks. */
+	if (stuck) {
+		spin_lock(&j->lock);
+		jr->tried = jr->trying;
+		jr->unread = d->rows->unread;
+		spin_unlock(&j->lock);
+	}
 	if (d->locked)
 		qbd_chunk_unlock(jr->chunk, &d->rows->lock);
 	if (d->rows)
@@ -442,10 +450,6 @@ void qbd_destage_let_go(struct qbd_destager *dr, struct qbd_destage *d, bool stu
 	spin_lock(&j->lock);
 	jr->destaging = false;
 	jr->skip = dr->number;
-	if (stuck) {
-		jr->tried = jr->trying;
-		jr->unread = unread;
-	}
 	jr->later_pos = U64_MAX;
 	if (!jr->promised)
 		swap(jr->promised, d->promised);
@@ -498,6 +502,7 @@ static void keep_begun(struct qbd_destager *dr, struct qbd_destage *d)
 	unlock_row(d);
 	spin_lock(&j->lock);
 	d->jr->tried = d->jr->trying;
+	d->jr->unread = 0;
 	spin_unlock(&j->lock);
 	move_row(&dr->rows[dr->nr_begun++], d);
 }

@@ -42,7 +42,7 @@ bool qbd_destage_pressed(struct qbd_pool *pool)
 {
 	struct qbd_journal *j = &pool->journal;
 
-	return qbd_ring_used(pool) >= DESTAGE_TO ||
+	return qbd_ring_used(pool) >= DESTAGE_TO || atomic_read(&pool->ring.waiting) ||
 	       READ_ONCE(j->nr_pages) * 100 >= j->max_pages * DESTAGE_TO;
 }
 
@@ -119,7 +119,8 @@ void qbd_destage_move_tail(struct qbd_pool *pool)
 	struct qbd_record r = { .type = QBD_RECORD_CHECKPOINT };
 
 	/* Where it stays, because the oldest row cannot go, nothing may be added either. */
-	if (!qbd_ring_trim(pool) || qbd_ring_used(pool) < 50)
+	if (!qbd_ring_trim(pool) ||
+	    (qbd_ring_used(pool) < 50 && !atomic_read(&pool->ring.waiting)))
 		return;
 	r.lsn = READ_ONCE(pool->ring.checked_lsn);
 	qbd_ring_append(pool, &r);
@@ -160,7 +161,7 @@ static void destage_work(struct work_struct *work)
 	wake_up_all(&j->wait);
 	/* Who has some to complete does not wait for a checkpoint: kept.c waits for him. */
 	if (!dr->nr_begun)
-		qbd_destage_pass_stuck(pool);
+		qbd_destage_pass_stuck(dr);
 	/* What came meanwhile, or could not be. */
 	if (READ_ONCE(j->nr_rows))
 		qbd_destage_idle(pool);
@@ -280,7 +281,8 @@ static bool destaged(struct qbd_journal *j, u64 last, u64 round, bool *stuck, u6
  *	added to it
  *
  * What was stuck is tried again: a try that began before may have failed for what is
- * over. Sleeps. Context: no row is locked.
+ * over. A discard, of which there may be many, takes the answer of the last second, for
+ * after an outage all is tried anew. Sleeps. Context: no row is locked.
  *
  * Return: 0; -EIO when some of it cannot be, or the pool failed.
  */
@@ -293,7 +295,7 @@ int qbd_destage_all(struct qbd_pool *pool, u64 *unread)
 	spin_lock(&j->lock);
 	last = j->seq;
 	spin_unlock(&j->lock);
-	round = qbd_destage_next_round(pool);
+	round = qbd_destage_next_round(pool, unread ? HZ : 0);
 	while (!destaged(j, last, round, &stuck, &failed)) {
 		if (!qbd_destage_begin(pool))
 			return READ_ONCE(j->nr_rows) ? -EIO : 0;
@@ -321,8 +323,7 @@ int qbd_destage_init(struct qbd_pool *pool)
 	j->max_batch = clamp(pool->ring.max_named / (4 * QBD_DESTAGERS), 1u, j->max_batch);
 	j->round = 1;
 	j->round_lasts = HZ;
-	j->next_round = jiffies;
-	j->next_vain = jiffies;
+	j->round_begun = get_jiffies_64();
 	INIT_DELAYED_WORK(&j->idle_work, idle_work);
 	for (i = 0; i < QBD_DESTAGERS; i++) {
 		struct qbd_destager *dr = &j->destagers[i];
@@ -330,7 +331,8 @@ int qbd_destage_init(struct qbd_pool *pool)
 		dr->pool = pool;
 		INIT_WORK(&dr->work, destage_work);
 		dr->rows = kvcalloc(j->max_batch, sizeof(*dr->rows), GFP_KERNEL);
-		if (!dr->rows)
+		dr->stuck = kcalloc(QBD_STUCK_BATCH, sizeof(*dr->stuck), GFP_KERNEL);
+		if (!dr->rows || !dr->stuck)
 			return -ENOMEM;
 	}
 	return 0;
@@ -347,11 +349,13 @@ void qbd_destage_exit(struct qbd_pool *pool)
 	WRITE_ONCE(j->ended, true);
 	cancel_delayed_work_sync(&j->idle_work);
 	for (i = 0; i < QBD_DESTAGERS; i++) {
-		if (j->destagers[i].rows)
+		if (j->destagers[i].pool)
 			cancel_work_sync(&j->destagers[i].work);
 		qbd_destage_forget(&j->destagers[i]);
 		kvfree(j->destagers[i].rows);
 		j->destagers[i].rows = NULL;
+		kfree(j->destagers[i].stuck);
+		j->destagers[i].stuck = NULL;
 	}
 	cancel_delayed_work_sync(&j->idle_work);
 }

@@ -29,6 +29,14 @@ struct qbd_destage {
 	__le32 values[QBD_MAX_LEGS];
 };
 
+#define QBD_STUCK_BATCH	32
+
+/* One of the rows that are put into the ring anew together. */
+struct qbd_stuck {
+	struct qbd_journal_row *jr;
+	struct qbd_row_lock lock;
+};
+
 enum qbd_taken {
 	QBD_TAKEN,
 	QBD_NOT_NOW,	/* somebody has it, or a flush is needed first */
@@ -48,9 +56,9 @@ void qbd_destage_move_tail(struct qbd_pool *pool);
 
 /* destage-stuck.c */
 void qbd_destage_say_stuck(const struct qbd_pool *pool, const struct qbd_destage *d);
-u64 qbd_destage_next_round(struct qbd_pool *pool);
+u64 qbd_destage_next_round(struct qbd_pool *pool, u32 since);
 void qbd_destage_unstick(struct qbd_pool *pool);
-void qbd_destage_pass_stuck(struct qbd_pool *pool);
+void qbd_destage_pass_stuck(struct qbd_destager *dr);
 
 /* destage-batch.c */
 bool qbd_destage_gone(struct qbd_journal_row *jr);

@@ -376,11 +376,13 @@ static bool wait_for_room(struct qbd_pool *pool, struct qbd_journal_space *space
 	bool got = false, vain = false;
 
 	/* Tried now and then: ordinary records do not wait in this line. */
+	atomic_inc(&ring->waiting);
 	while (!got && !vain && !qbd_pool_outage(pool)) {
 		vain = qbd_destage_in_vain(pool) >= before + 2;
 		wait_event_timeout(ring->wait, (got = try_reserve(pool, space, nr_pages)) ||
 				   vain || qbd_pool_outage(pool), HZ / 4);
 	}
+	atomic_dec(&ring->waiting);
 	return got;
 }
 
@@ -492,8 +494,11 @@ struct qbd_journal_row *qbd_journal_add(struct qbd_chunk *chunk, u32 row,
 	return jr;
 }
 
-/* The row's records from now on are not before the block that is next. */
-static void row_begin(struct qbd_journal_row *jr, struct qbd_journal_space *space)
+/*
+ * The row's records from now on are not before the block that is next. @fresh: legs are
+ * written that are not live.
+ */
+static void row_begin(struct qbd_journal_row *jr, struct qbd_journal_space *space, bool fresh)
 {
 	struct qbd_layer *layer = jr->chunk->layer;
 	struct qbd_pool *pool = layer->pool;
@@ -506,7 +511,8 @@ static void row_begin(struct qbd_journal_row *jr, struct qbd_journal_space *spac
 		space->destages -= layer->destage_room;
 	}
 	/* It may be what was in the way of its destage that is written. */
-	jr->tried = 0;
+	if (fresh)
+		jr->tried = 0;
 	spin_unlock(&pool->journal.lock);
 }
 
@@ -533,7 +539,7 @@ void qbd_journal_append(struct qbd_rows *rows, u32 row, struct qbd_journal_space
 		space->nr_rows--;
 		qbd_journal_add(chunk, rows->first + row, jr);
 	}
-	row_begin(jr, space);
+	row_begin(jr, space, rows->ring[row] & ~jr->live);
 	for (l = 0; rows->ring[row] >> l; l++) {
 		struct page **data = qbd_rows_block(rows, l, row);
 		struct qbd_record r = {

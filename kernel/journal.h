@@ -88,6 +88,7 @@ struct qbd_journal_row {
 /**
  * struct qbd_destager - one of those who write rows to their place; destage.c
  * @rows: its batch
+ * @stuck: rows that it puts into the ring anew
  * @nr_begun: rows at the start of it whose destage is to be completed
  * @number: of its batch
  */
@@ -95,6 +96,7 @@ struct qbd_destager {
 	struct qbd_pool *pool;
 	struct work_struct work;
 	struct qbd_destage *rows;
+	struct qbd_stuck *stuck;
 	u32 nr_begun;
 	u32 number;
 };
@@ -107,10 +109,11 @@ struct qbd_destager {
  * @batch: number of the last batch
  * @max_batch: rows of a batch
  * @round: of tries; begins at 1, see destage-stuck.c
- * @round_lasts: jiffies
- * @next_round: does not begin before, unless somebody asks for it
+ * @round_lasts: jiffies from @round_begun until the next one begins unasked
+ * @outage: rows are stuck for that
+ * @passing: a worker puts rows into the ring anew
  * @vain: how often all was done to make room for those who wait for it
- * @next_vain: when that may be done again
+ * @next_vain: when that may be done again, in jiffies
  */
 struct qbd_journal {
 	spinlock_t lock;	/* all but the mutexes, the pools, wait and the work items */
@@ -125,10 +128,12 @@ struct qbd_journal {
 	u32 max_batch;
 	bool ended;
 	u64 round;
-	unsigned long round_lasts;
-	unsigned long next_round;
+	u64 round_begun;
+	u32 round_lasts;
+	bool outage;
+	bool passing;
 	u64 vain;
-	unsigned long next_vain;
+	u64 next_vain;
 	struct mutex room_mutex;	/* who waits for room waits in order of arrival */
 	struct mutex space_mutex;	/* one waits for pages at a time */
 	mempool_t pages;

@@ -436,7 +436,7 @@ static void kept_work(struct work_struct *work)
 		DMINFO("%s: backends that failed are there again, and all goes on",
 		       pool->members.pool_name);
 		qbd_event(pool);
-		queue_work(pool->repair_wq, &pool->free_work);
+		mod_delayed_work(pool->repair_wq, &pool->free_work, 0);
 		queue_work(pool->repair_wq, &pool->resync_work);
 		qbd_destage_again(pool);
 		qbd_checkpoint_soon(pool);

@@ -441,7 +441,7 @@ int qbd_volume_remove(struct qbd_pool *pool, const char *name, const char **erro
 	if (!err || lsn != U64_MAX) {
 		v->entry = entry;
 		v->deleting = true;
-		queue_work(pool->repair_wq, &pool->free_work);
+		mod_delayed_work(pool->repair_wq, &pool->free_work, 0);
 	}
 out:
 	mutex_unlock(&pool->volume_mutex);
@@ -516,8 +516,9 @@ static struct qbd_volume *next_deleted(struct qbd_pool *pool, unsigned long *i)
  */
 void qbd_free_deleted(struct work_struct *work)
 {
-	struct qbd_pool *pool = container_of(work, struct qbd_pool, free_work);
+	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool, free_work);
 	struct qbd_volume *v;
+	bool left = false;
 	unsigned long i;
 
 	for (i = 0; (v = next_deleted(pool, &i)); i++) {
@@ -525,8 +526,10 @@ void qbd_free_deleted(struct work_struct *work)
 		struct qbd_volume_entry entry = {};
 		int err;
 
-		if (free_chunks(v->top) || qbd_ring_admit(pool))
+		if (free_chunks(v->top) || qbd_ring_admit(pool)) {
+			left = true;
 			continue;
+		}
 		mutex_lock(&pool->volume_mutex);
 		down_read(&pool->meta_sem);
 		/* Appended once: the places may be others' when it is tried again. */
@@ -545,4 +548,7 @@ void qbd_free_deleted(struct work_struct *work)
 		}
 		mutex_unlock(&pool->volume_mutex);
 	}
+	/* After an outage kept.c asks for it; this is for want of room in the ring. */
+	if (left && !qbd_pool_outage(pool) && !READ_ONCE(pool->stopping))
+		queue_delayed_work(pool->repair_wq, &pool->free_work, 5 * HZ);
 }

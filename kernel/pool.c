@@ -157,7 +157,7 @@ struct qbd_pool *qbd_pool_create(struct mapped_device *md)
 	INIT_WORK(&pool->reap_work, qbd_chunk_reap);
 	INIT_WORK(&pool->resync_work, qbd_resync_work);
 	INIT_WORK(&pool->scrub_work, qbd_scrub_work);
-	INIT_WORK(&pool->free_work, qbd_free_deleted);
+	INIT_DELAYED_WORK(&pool->free_work, qbd_free_deleted);
 	if (qbd_pace_init(pool)) {
 		kfree(pool);
 		return NULL;
@@ -238,7 +238,7 @@ int qbd_pool_go(struct qbd_pool *pool)
 	       pool->members.epochs[0].number, pool->nr_chunks);
 	if (pool->mode == QBD_RW) {
 		qbd_destage_begin(pool);
-		queue_work(pool->repair_wq, &pool->free_work);
+		mod_delayed_work(pool->repair_wq, &pool->free_work, 0);
 		queue_work(pool->repair_wq, &pool->resync_work);
 	}
 	return 0;
@@ -298,7 +298,7 @@ void qbd_pool_quiesce(struct qbd_pool *pool)
 	cancel_delayed_work_sync(&pool->kept_work);
 	cancel_work_sync(&pool->resync_work);
 	cancel_work_sync(&pool->scrub_work);
-	cancel_work_sync(&pool->free_work);
+	cancel_delayed_work_sync(&pool->free_work);
 	qbd_parked_fail(pool);
 	if (!pool->started)
 		return;

@@ -195,7 +195,7 @@ struct qbd_pool {
 
 	struct work_struct resync_work;
 	struct work_struct scrub_work;
-	struct work_struct free_work;
+	struct delayed_work free_work;
 	struct qbd_progress resync;
 	wait_queue_head_t resync_wait;
 	struct qbd_progress scrub;

@@ -320,10 +320,12 @@ void qbd_ring_relieve(struct qbd_pool *pool)
 {
 	struct qbd_ring *ring = &pool->ring;
 	unsigned int used = qbd_ring_used(pool), bounds = bounds_fill(pool);
-	bool live = used >= QBD_DESTAGE_FROM && qbd_destage_soon(pool);
+	/* A large request may wait though there is room for others. */
+	bool waiting = atomic_read(&ring->waiting);
+	bool live = (waiting || used >= QBD_DESTAGE_FROM) && qbd_destage_soon(pool);
 	u64 since = READ_ONCE(ring->next_block) - READ_ONCE(ring->checked);
 
-	if (max(used, bounds) < 50)
+	if (max(used, bounds) < 50 && !waiting)
 		return;
 	/* What runs is not asked to run again, but where someone waits for it. */
 	if (max(used, bounds) < 100 && mutex_is_locked(&pool->checkpoint_mutex))
@@ -427,7 +429,9 @@ int qbd_ring_admit(struct qbd_pool *pool)
 			before = qbd_destage_in_vain(pool);
 		waited = true;
 		/* Not for ever: what was relieved may be taken by others. */
+		atomic_inc(&ring->waiting);
 		wait_event_timeout(ring->wait, ring_fill(pool) < 100 || qbd_pool_outage(pool), HZ);
+		atomic_dec(&ring->waiting);
 	}
 	return READ_ONCE(ring->error) ?: READ_ONCE(ring->stalled) ? -EIO : 0;
 }
@@ -718,9 +722,9 @@ int qbd_ring_init(struct qbd_pool *pool)
 			  (MAX_STAMP * (QBD_MAX_REPLICAS - 1));
 	ring->max_pending = ring->capacity / parts * (QBD_PAGE_PAYLOAD / 40) / 2;
 	ring->max_ranges = min(2048u, ring->capacity);
-	/* The largest row, or many small ones at a time. */
+	/* A large row, or many small ones at a time. */
 	if (pool->members.journal != QBD_JOURNAL_OFF)
-		ring->spared = min(ring->capacity / 8, MAX_SPARED);
+		ring->spared = min(ring->capacity / 16, MAX_SPARED);
 	return 0;
 }
 

@@ -43,6 +43,7 @@ struct qbd_ring {
 	u64 checked_lsn;
 	u32 capacity;
 	u32 spared;	/* blocks of the half that is not kept: destage-stuck.c */
+	atomic_t waiting;	/* for room */
 	u32 promised;		/* blocks, to those who were admitted with data */
 	u32 max_named;		/* bounds, so that what must fit always does */
 	u32 max_ranges;

@@ -26,7 +26,7 @@ host_run() {
 	echo 0 >"$dir/number"
 	{
 		"$ROOT/tests/$2/run" --timeout 900 --no-check --share "$dir" --pid "$dir/pid" --dmesg "$dir/dmesg" \
-			"${@:3}" -- bash "$ROOT/tests/lib/host-agent" "$dir"
+			"${@:3}" -- bash "$ROOT/tests/lib/host-agent" "$dir" || echo "$1 ended with status $?"
 		touch "$dir/ended"
 	} </dev/null >"$dir/out" 2>&1 &
 	disown
@@ -116,9 +116,14 @@ host_begin() {
 host_end() {
 	local dir=$WORK/host/$1 n
 	n=$(cat "$dir/number")
-	wait_until 120 test -e "$dir/status.$n"
+	wait_until 120 host_answered "$dir/status.$n" "$1"
+	[ -e "$dir/status.$n" ] || fail "host $1 died: $(<"$dir/out")"
 	cat "$dir/output.$n"
 	return "$(cat "$dir/status.$n")"
+}
+
+host_answered() { # STATUS NAME: or it will not
+	[ -e "$1" ] || { [ -e "$WORK/host/$2/ended" ] && [ ! -e "$1" ]; }
 }
 
 host() {
@@ -159,6 +164,8 @@ hosts_end() (
 		fi
 		rm "$dir/pid"
 		wait_until 10 test -e "$dir/ended"
+		# Nobody has killed it: it died.
+		! grep '^run: ' -A 100 "$dir/out" || fail "host $name died"
 		"$ROOT/tests/lib/check-dmesg" "$dir/dmesg"
 	done
 )
