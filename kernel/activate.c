@@ -870,9 +870,11 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 
 	err = copy_log(a);
 	err = err ?: epoch_without(pool, missing);
+	qbd_moment("start-stamps");
 	if (!err)
 		err = qbd_named_each(pool, stamp_named, a);
 	err = err ?: qbd_ring_wait(pool, a->last_lsn);
+	qbd_moment("start-stamped");
 	err = err ?: qbd_journal_rewrite(pool);
 	err = err ?: reconcile(pool);
 	err = err ?: write_pages(pool);

@@ -387,6 +387,7 @@ static void checkpoint_work(struct work_struct *work)
 
 	if (READ_ONCE(pool->mode) != QBD_RW)
 		return;
+	qbd_moment("checkpoint-comes");
 	/* In a start that is not through, ranges that are to be reconciled look as if whole. */
 	if (READ_ONCE(pool->active))
 		qbd_checkpoint(pool);

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Starts, stops and what waits for room in the ring, when something else happens just then: an outage, a member of the
+# ring that fails. Whoever does the one is held at named places meanwhile (kernel/moment.c), as in moments.sh.
+# Lanes: uml-debug
+# Subtests: independent
+# Timeout: 120
+# shellcheck source=../lib/test.sh
+. "$(dirname "$0")/../lib/test.sh"
+# shellcheck source=../lib/pool.sh
+. "$ROOT/tests/lib/pool.sh"
+# shellcheck source=../lib/cut.sh
+. "$ROOT/tests/lib/cut.sh"
+
+# shellcheck source=../lib/moments.sh
+. "$ROOT/tests/lib/moments.sh"
+
+# A member of the ring fails while a start stamps the chunks, and a checkpoint is to find another one, before their
+# ranges are reconciled. The other backend that is missing is why there are stamps.
+checkpoint_in_a_start() {
+	local failing missing i start there=()
+	cut_pool 4 --extent-size 1M
+	volume replicas=3 16M
+	random_file "$WORK/a" 4
+	put "$WORK/a"
+	# None before the cut: it would record what is changed now.
+	hold checkpoint-comes
+	for i in 0 256 512 768; do
+		change $i 4
+	done
+	read -r failing missing _ < <(ring_members)
+	set_tables error "${!devs[@]}"
+	go checkpoint-comes
+	cut
+	for i in 0 1 2 3; do
+		[ $i = "$missing" ] || there+=("${devs[i]}")
+	done
+	hold start-stamps
+	hold start-stamped
+	hold checkpoint-comes
+	dmsetup create p --table "0 8192 qbd-pool 3 ${there[*]} 1 allow_degraded" &
+	start=$!
+	wait_until 30 is_held start-stamps
+	set_tables "flakey DEV 0 0 1 1 error_writes" "$failing"
+	go start-stamps
+	wait_until 30 is_held start-stamped
+	wait_until 30 is_held checkpoint-comes
+	# It is through, or comes again.
+	go checkpoint-comes
+	hold checkpoint-comes
+	wait_until 30 it_was_there
+	go checkpoint-comes
+	go start-stamped
+	wait $start
+	assert_eq "$(backend_field state "$failing")" out "the member that failed"
+	dmsetup create p-v --table "0 32768 qbd /dev/mapper/p v"
+	same "$WORK/a"
+}
+
+it_was_there() {
+	is_held checkpoint-comes || [ "$(pool_status checkpoints)" -gt 0 ]
+}
+
+module_load
+moments_or_skip
+subtest checkpoint-in-a-start checkpoint_in_a_start
+finish
