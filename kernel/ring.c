@@ -428,6 +428,7 @@ int qbd_ring_admit(struct qbd_pool *pool)
 		if (!waited)
 			before = qbd_destage_in_vain(pool);
 		waited = true;
+		qbd_moment("no-room");
 		/* Not for ever: what was relieved may be taken by others. */
 		atomic_inc(&ring->waiting);
 		wait_event_timeout(ring->wait, ring_fill(pool) < 100 || qbd_pool_outage(pool), HZ);

@@ -15,6 +15,46 @@
 # shellcheck source=../lib/moments.sh
 . "$ROOT/tests/lib/moments.sh"
 
+ended() { # PID: it did, well or not
+	! kill -0 "$1" 2>/dev/null
+}
+
+# Flushes fill what they may have of the ring, for the checkpoint is held that would make room; the next one waits. Sets
+# writer.
+ring_filled() {
+	hold checkpoint-looked
+	message checkpoint 2>/dev/null &
+	wait_until 30 is_held checkpoint-looked
+	hold no-room
+	fio --name=flushes --filename="$v" --direct=1 --ioengine=psync --rw=write --bs=4k --size=1M --fsync=1 \
+		--time_based --runtime=600 --output="$WORK/fio.out" 2>/dev/null &
+	writer=$!
+	wait_until 60 is_held no-room
+	go no-room
+}
+
+# A pool is started read-only, with a log so long that a flush would wait for room.
+flush_of_a_read_only_pool() {
+	local writer flush
+	cut_pool 3 --extent-size 1M
+	volume replicas=2 16M
+	random_file "$WORK/a" 2
+	put "$WORK/a"
+	ring_filled
+	set_tables error "${!devs[@]}"
+	go checkpoint-looked
+	wait
+	cut
+	dmsetup create p --readonly --table "0 8192 qbd-pool 3 ${devs[*]} 1 read_only"
+	dmsetup create p-v --readonly --table "0 32768 qbd /dev/mapper/p v 1 read_only"
+	pool_status ring
+	sync "$v" >/dev/null 2>&1 &
+	flush=$!
+	wait_until 10 ended $flush
+	wait $flush
+	cmp -i 1M -n 1M "$v" "$WORK/a"
+}
+
 # A member of the ring fails while a start stamps the chunks, and a checkpoint is to find another one, before their
 # ranges are reconciled. The other backend that is missing is why there are stamps.
 checkpoint_in_a_start() {
@@ -63,5 +103,6 @@ it_was_there() {
 
 module_load
 moments_or_skip
+subtest flush-of-a-read-only-pool flush_of_a_read_only_pool
 subtest checkpoint-in-a-start checkpoint_in_a_start
 finish
