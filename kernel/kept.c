@@ -409,6 +409,7 @@ static void kept_work(struct work_struct *work)
 	struct qbd_pool *pool = container_of(to_delayed_work(work), struct qbd_pool, kept_work);
 	bool failed = qbd_pool_outage(pool), done;
 
+	qbd_moment("kept-comes");
 	if (READ_ONCE(pool->stopping))
 		return;
 	if (READ_ONCE(pool->mode) != QBD_RW) {

@@ -292,6 +292,7 @@ void qbd_pool_quiesce(struct qbd_pool *pool)
 	WRITE_ONCE(pool->stopping, true);
 	WRITE_ONCE(pool->resync.stop, true);
 	WRITE_ONCE(pool->scrub.stop, true);
+	qbd_moment("stop-begun");
 	wake_up_all(&pool->resync_wait);
 	qbd_latency_stop(pool);
 	/* First who queues the others. */

@@ -667,6 +667,7 @@ static void ring_work(struct work_struct *work)
 			err = batch_write(pool, batch, first);
 		}
 		if (err == -EAGAIN) {
+			qbd_moment("ring-stalls");
 			if (!ring->stalled)
 				DMERR("%s: the ring cannot be written now",
 				      pool->members.pool_name);

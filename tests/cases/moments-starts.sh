@@ -101,8 +101,71 @@ it_was_there() {
 	is_held checkpoint-comes || [ "$(pool_status checkpoints)" -gt 0 ]
 }
 
+# journal_pool ON_LOSS: three backends, and two more for the ring alone.
+journal_pool() {
+	local i
+	discard_all
+	devs=() below=()
+	for i in 0 1 2 3 4; do
+		cut_disk $i 128
+	done
+	qbd pool create p "${devs[@]:0:3}" --journal "${devs[3]}" --journal "${devs[4]}" --extent-size 1M
+	qbd pool start p --on-loss "$1"
+}
+
+all_goes_on() {
+	log_line 'backends that failed are there again'
+}
+
+# An outage ends just before the ring finds that it cannot be written: it stands alone in the way of all. Then the pool
+# is stopped, with a row in the journal. (It was suspended before: what that does would be the first to wait, and not for
+# ever.)
+stopped_while_the_ring_stands() {
+	local writer stop
+	journal_pool error
+	volume ec=2+1 16M
+	random_file "$WORK/a" 4
+	put "$WORK/a"
+	message checkpoint
+	dmsetup suspend p
+	change 1 1
+	hold ring-stalls
+	log_mark
+	set_tables "flakey DEV 0 0 1000000" 3 4
+	dd if="$WORK/a" of="$v" bs=4096 skip=9 seek=9 count=1 oflag=direct conv=notrunc status=none 2>/dev/null &
+	writer=$!
+	wait_until 20 is_held ring-stalls
+	# Nothing more gets as far as the ring: not a checkpoint, nor a destage, which cannot read what it needs.
+	hold checkpoint-comes
+	set_tables "flakey DEV 0 0 1 1 error_reads" 0 1 2
+	set_tables "linear DEV 0" 3 4
+	wait_until 20 all_goes_on
+	hold kept-comes
+	hold stop-begun
+	go ring-stalls
+	! wait $writer || fail "written without a ring"
+	wait_until 20 is_held kept-comes
+	assert_ge "$(pool_status journal_rows)" 1 "rows in the journal"
+	dmsetup remove --retry p-v
+	dmsetup remove --retry p >/dev/null 2>&1 &
+	stop=$!
+	wait_until 20 is_held stop-begun
+	go kept-comes
+	go stop-begun
+	go checkpoint-comes
+	wait_until 10 ended $stop
+	wait $stop
+	set_tables "linear DEV 0" 0 1 2
+	qbd pool start p
+	same "$WORK/a"
+	message checkpoint
+	same "$WORK/a"
+	scrub_finds 0
+}
+
 module_load
 moments_or_skip
 subtest flush-of-a-read-only-pool flush_of_a_read_only_pool
 subtest checkpoint-in-a-start checkpoint_in_a_start
+subtest stopped-while-the-ring-stands stopped_while_the_ring_stands
 finish
