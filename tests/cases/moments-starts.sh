@@ -163,9 +163,49 @@ stopped_while_the_ring_stands() {
 	scrub_finds 0
 }
 
+# A discard waits for room in the ring when an outage begins in which none can be made, though the ring itself can be
+# written: it records nothing before there is some.
+outage_while_there_is_no_room() {
+	local writer trim reader full used
+	journal_pool queue
+	qbd volume create p/w --size 2M --replicas 2
+	random_file "$WORK/w" 1
+	dd if="$WORK/w" of=/dev/mapper/p-w bs=1M oflag=direct conv=fsync status=none
+	volume replicas=2 16M
+	random_file "$WORK/a" 4
+	put "$WORK/a"
+	ring_filled
+	full=$(pool_status ring)
+	blkdiscard -o $((3 << 20)) -l $((1 << 20)) "$v" &
+	trim=$!
+	wait_until 20 worker_waits io
+	set_tables "flakey DEV 0 0 1000000" 0 1 2
+	dd if=/dev/mapper/p-w of="$WORK/read" bs=1M count=1 iflag=direct status=none &
+	reader=$!
+	wait_until 20 all_wait $trim
+	used=$(pool_status ring)
+	set_tables "linear DEV 0" 0 1 2
+	go checkpoint-looked
+	wait $trim
+	wait $reader
+	kill $writer
+	wait
+	assert_eq "$used" "$full" "blocks of the ring that were used in the outage"
+	cmp "$WORK/read" "$WORK/w"
+	cmp -n $((1 << 20)) -i $((3 << 20)):0 "$v" /dev/zero
+	message checkpoint
+	scrub_finds 0
+}
+
+# All three: a flush, a discard, a read; or the discard has ended.
+all_wait() { # PID
+	waiting 3 || ended "$1"
+}
+
 module_load
 moments_or_skip
 subtest flush-of-a-read-only-pool flush_of_a_read_only_pool
 subtest checkpoint-in-a-start checkpoint_in_a_start
 subtest stopped-while-the-ring-stands stopped_while_the_ring_stands
+subtest outage-while-there-is-no-room outage_while_there_is_no_room
 finish
