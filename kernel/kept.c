@@ -444,6 +444,7 @@ static void kept_work(struct work_struct *work)
 	}
 	wake_up_all(&pool->ring.wait);
 	qbd_parked_go(pool);
+	qbd_moment("outage-over");
 }
 
 void qbd_kept_init(struct qbd_pool *pool)

@@ -262,6 +262,7 @@ static void member_work(struct work_struct *work)
 	int err = 0;
 	bool less;
 
+	qbd_moment("backend-failed");
 	mutex_lock(&pool->member_lock);
 	wanted = READ_ONCE(pool->member_wanted);
 	smp_rmb();	/* what is counted in wanted is in failing */

@@ -132,6 +132,7 @@ bool qbd_io_end(struct qbd_io *io, int err)
 		end(io, status);
 		return true;
 	}
+	qbd_moment("parking");
 	spin_lock_irq(&pool->parked_lock);
 	/* As it is now: what waited may have been failed meanwhile. */
 	if (t->leaving == QBD_STAYS && READ_ONCE(pool->on_loss_queue) &&
