@@ -382,6 +382,7 @@ int qbd_volume_create(struct qbd_pool *pool, struct qbd_volume_entry *entry, con
 	err = volume_load(pool, index, entry, layer_index, &layer);
 	if (err)
 		goto out;
+	qbd_moment("volume-seen");
 	*error = "Cannot record the volume";
 	err = qbd_ring_admit(pool);
 	if (!err) {

@@ -338,6 +338,7 @@ int qbd_chunks_each(struct qbd_pool *pool,
 	xa_for_each(&pool->layers, i, layer) {
 		struct qbd_chunk *chunk;
 
+		qbd_moment("layer-in-hand");
 		for (n = 0; (chunk = next_chunk(layer, &n, wanted)); n++) {
 			if (IS_ERR(chunk)) {
 				failed++;
@@ -349,6 +350,7 @@ int qbd_chunks_each(struct qbd_pool *pool,
 				return err;
 			failed += !!err;
 		}
+		qbd_moment("layer-walked");
 	}
 	return failed;
 }

@@ -44,7 +44,7 @@ two_disks_one_fails() {
 	fail_disks 0
 	change 3 1 &
 	writer=$!
-	wait_until 30 is_held backend-failed
+	wait_until 10 is_held backend-failed
 	fail_disks 1
 	dd if="$v" of="$WORK/read" bs=1M skip=1 count=1 iflag=direct status=none &
 	reader=$!
@@ -65,7 +65,7 @@ parked_then_out() {
 parked_when_it_was_out() {
 	hold parking
 	two_disks_one_fails
-	wait_until 30 is_held parking
+	wait_until 10 is_held parking
 	heal_disks 1
 	go backend-failed
 	ends_well $writer
@@ -83,10 +83,10 @@ parked_when_it_was_over() {
 	hold parking
 	fail_disks 0 1
 	change 3 1 &
-	wait_until 30 is_held parking
+	wait_until 10 is_held parking
 	hold outage-over
 	heal_disks 0 1
-	wait_until 30 is_held outage-over
+	wait_until 10 is_held outage-over
 	go parking
 	wait_until 30 waiting 1
 	go outage-over
@@ -94,9 +94,91 @@ parked_when_it_was_over() {
 	same "$WORK/a"
 }
 
+# --- volumes --------------------------------------------------------------------------------------
+
+# Who walks the volumes has one in hand that is just being made, and then cannot be recorded.
+volume_not_made() {
+	local creator
+	cut_pool 2 --extent-size 1M
+	volume replicas=2 16M
+	filled 2
+	hold layer-walked
+	message scrub start
+	wait_until 10 is_held layer-walked
+	hold volume-seen
+	qbd volume create p/w --size 16M --replicas 2 &
+	creator=$!
+	wait_until 10 is_held volume-seen
+	hold layer-in-hand
+	go layer-walked
+	wait_until 10 is_held layer-in-hand
+	fail_disks 0 1
+	! dd if="$WORK/a" of="$v" bs=4096 count=1 oflag=direct conv=notrunc status=none 2>/dev/null ||
+		fail "written to nowhere"
+	log_mark
+	go volume-seen
+	! wait $creator || fail "a volume was made of nothing"
+	go layer-in-hand
+	heal_disks 0 1
+	wait_until 20 kept_is 0
+	wait_until 20 scrubbed
+	assert_no_log KASAN
+	qbd volume create p/w --size 16M --replicas 2
+}
+
+scrubbed() {
+	[ "$(pool_status scrub)" = idle ]
+}
+
+# --- pools ----------------------------------------------------------------------------------------
+
+# slow_disk MS: disk 1 takes that for each read.
+slow_disk() {
+	dmsetup load cut1 --table "0 $size delay /dev/mapper/under1 0 $1 /dev/mapper/under1 0 0"
+	dmsetup suspend --noflush --nolockfs cut1
+	dmsetup resume cut1
+}
+
+read_is_held() {
+	dmsetup status cut1 | grep -q ' delay [1-9]'
+}
+
+# A read that nobody waits for, which sees whether a backend is slow, fails when the pool's queues are gone.
+read_ends_with_the_pool() {
+	local pid size
+	cut_pool 3 --extent-size 1M
+	size=$(cat "/sys/block/${below[1]##*/}/size")
+	dmsetup create under1 --table "0 $size linear ${below[1]} 0"
+	volume ec=2+1 16M
+	filled 4
+	slow_disk 50
+	message error_limit 1 3600
+	same "$WORK/a"
+	# The next one, a moment later, does not end.
+	slow_disk 3600000
+	wait_until 20 read_is_held
+	dmsetup remove --retry p-v
+	hold queues-gone
+	dmsetup remove p &
+	pid=$!
+	wait_until 10 is_held queues-gone
+	log_mark
+	dmsetup suspend --noflush under1
+	dmsetup load under1 --table "0 $size error"
+	dmsetup resume under1
+	# What it held goes on.
+	dmsetup suspend --noflush --nolockfs cut1
+	dmsetup resume cut1
+	go queues-gone
+	wait $pid
+	assert_no_log KASAN
+}
+
 module_load
 moments_or_skip
 subtest parked-then-out parked_then_out
 subtest parked-when-it-was-out parked_when_it_was_out
 subtest parked-when-it-was-over parked_when_it_was_over
+subtest volume-not-made volume_not_made
+subtest read-ends-with-the-pool read_ends_with_the_pool
 finish
