@@ -51,6 +51,7 @@ static void qbd_bio_end(struct bio *bio)
 		WRITE_ONCE(b->latency_ns, old - old / 8 + (u32)min_t(u64, ns, U32_MAX) / 8);
 		qbd_latency_ended(b, ns ?: 1);
 	}
+	qbd_moment_may_sleep("request-ended");
 	/* Who takes a backend away looks at inflight, and then waits for us: readmit.c. */
 	rcu_read_lock();
 	atomic_dec(&b->inflight);

@@ -9,10 +9,18 @@
 void qbd_moments_init(void);
 void qbd_moments_exit(void);
 void qbd_moment(const char *name);
+
+/* Where some come by who may not sleep: these go on. */
+static inline void qbd_moment_may_sleep(const char *name)
+{
+	if (preemptible())
+		qbd_moment(name);
+}
 #else
 static inline void qbd_moments_init(void) {}
 static inline void qbd_moments_exit(void) {}
 static inline void qbd_moment(const char *name) {}
+static inline void qbd_moment_may_sleep(const char *name) {}
 #endif
 
 #endif

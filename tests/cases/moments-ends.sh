@@ -130,11 +130,50 @@ scrubbed() {
 	[ "$(pool_status scrub)" = idle ]
 }
 
+# --- backends -------------------------------------------------------------------------------------
+
+# A backend is out, and another device takes its place, while the end of its last request is not through.
+replaced_while_a_request_ends() {
+	local reader disk
+	cut_pool 3 --extent-size 1M
+	volume ec=2+1 16M
+	filled 2
+	map_legs
+	disk=${place[1:0:0]% *}
+	# A loop device ends what it does in a thread, which may sleep.
+	hold request-ended
+	dd if="$v" of="$WORK/read" bs=4096 count=1 iflag=direct status=none &
+	reader=$!
+	wait_until 10 is_held request-ended
+	lose "$disk"
+	cut_disk 3 128
+	log_mark
+	replace || :
+	go request-ended
+	wait $reader
+	assert_no_log KASAN
+	cmp -n 4096 "$WORK/read" "$WORK/a"
+	wait_until 10 replaced
+	repaired
+	same "$WORK/a"
+	scrub_finds 0
+}
+
+replace() {
+	qbd backend replace p "$disk" "${devs[3]}"
+}
+
+replaced() {
+	[ "$(backend_field state "$disk")" = in ] || replace
+}
+
 # --- pools ----------------------------------------------------------------------------------------
 
-# slow_disk MS: disk 1 takes that for each read.
+# slow_disk MS: disk 1 takes that for each read; what it is then sent to is the device "under".
 slow_disk() {
-	dmsetup load cut1 --table "0 $size delay /dev/mapper/under1 0 $1 /dev/mapper/under1 0 0"
+	size=$(cat "/sys/block/${below[1]##*/}/size")
+	[ -e /dev/mapper/under ] || dmsetup create under --table "0 $size linear ${below[1]} 0"
+	dmsetup load cut1 --table "0 $size delay /dev/mapper/under 0 $1 /dev/mapper/under 0 0"
 	dmsetup suspend --noflush --nolockfs cut1
 	dmsetup resume cut1
 }
@@ -147,8 +186,6 @@ read_is_held() {
 read_ends_with_the_pool() {
 	local pid size
 	cut_pool 3 --extent-size 1M
-	size=$(cat "/sys/block/${below[1]##*/}/size")
-	dmsetup create under1 --table "0 $size linear ${below[1]} 0"
 	volume ec=2+1 16M
 	filled 4
 	slow_disk 50
@@ -163,9 +200,9 @@ read_ends_with_the_pool() {
 	pid=$!
 	wait_until 10 is_held queues-gone
 	log_mark
-	dmsetup suspend --noflush under1
-	dmsetup load under1 --table "0 $size error"
-	dmsetup resume under1
+	dmsetup suspend --noflush --nolockfs under
+	dmsetup load under --table "0 $size error"
+	dmsetup resume under
 	# What it held goes on.
 	dmsetup suspend --noflush --nolockfs cut1
 	dmsetup resume cut1
@@ -180,5 +217,6 @@ subtest parked-then-out parked_then_out
 subtest parked-when-it-was-out parked_when_it_was_out
 subtest parked-when-it-was-over parked_when_it_was_over
 subtest volume-not-made volume_not_made
+subtest replaced-while-a-request-ends replaced_while_a_request_ends
 subtest read-ends-with-the-pool read_ends_with_the_pool
 finish
