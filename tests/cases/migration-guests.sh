@@ -11,10 +11,10 @@
 . "$ROOT/tests/lib/migration.sh"
 
 moves_with_the_pool() {
-	# In 2 of 6 runs a host stopped answering, and it is not known yet whose fault that is.
-	[ -n "${QBD_NESTED-}" ] || skip 'a machine in an emulated machine hangs now and then: QBD_NESTED=1 runs it'
 	pool_of_hosts
-	guest_options=(--mem 1024 --share "$stream")
+	# One CPU: on two, KVM switches branches in its code while the other one runs it, and that does not always see it
+	# when it is emulated: "Oops: int3" in kvm_arch_vcpu_ioctl_run(), in one of ten runs.
+	guest_options=(--mem 1024 --smp 1 --share "$stream")
 	guests_boot alpha beta
 	host alpha 'modprobe kvm_amd && test -c /dev/kvm'
 	host beta 'modprobe kvm_amd && test -c /dev/kvm'
