@@ -75,7 +75,6 @@ static void pool_free(struct qbd_pool *pool)
 	qbd_owner_exit(pool);
 	qbd_standby_exit(pool);
 	free_wq(pool->event_wq);
-	qbd_moment("queues-gone");
 	qbd_journal_exit(pool);
 	if (pool->started)
 		qbd_chunks_exit(pool);

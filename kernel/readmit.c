@@ -370,6 +370,11 @@ static int reopen_kept(struct qbd_pool *pool, unsigned int index, const char *pa
 	*error = "Out of memory";
 	if (!super)
 		return err;
+	/* Before anything is locked that others need who fail: it may take long to answer. */
+	new = qbd_backend_open(pool, path, super, error);
+	err = PTR_ERR_OR_ZERO(new);
+	if (err)
+		goto free;
 	mutex_lock(&pool->checkpoint_mutex);
 	mutex_lock(&pool->member_lock);
 	b = pool->backend[index];
@@ -387,10 +392,7 @@ static int reopen_kept(struct qbd_pool *pool, unsigned int index, const char *pa
 	/* Who sent its last request may still be in the driver. */
 	if (b->send_wq)
 		flush_work(&b->send_work);
-	new = qbd_backend_open(pool, path, super, error);
-	err = PTR_ERR_OR_ZERO(new);
-	if (err)
-		goto restore;
+	qbd_moment("reopening");
 	*error = "Device is not that backend of this pool, or was written to since it failed";
 	err = same_as_kept(pool, index, super) ? 0 : -EINVAL;
 	if (!err) {
@@ -399,13 +401,14 @@ static int reopen_kept(struct qbd_pool *pool, unsigned int index, const char *pa
 		b->super_seq = max(b->super_seq, new->super_seq);
 		WRITE_ONCE(b->unflushed, 1);
 	}
-	qbd_backend_free(new);
 restore:
 	/* Its device before it is used. */
 	smp_store_release(&b->reopening, false);
 unlock:
 	mutex_unlock(&pool->member_lock);
 	mutex_unlock(&pool->checkpoint_mutex);
+	qbd_backend_free(new);
+free:
 	kfree(super);
 	if (!err) {
 		DMINFO("%s: backend %u is at %s now", pool->members.pool_name, index, b->name);

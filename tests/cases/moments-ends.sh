@@ -167,50 +167,6 @@ replaced() {
 	[ "$(backend_field state "$disk")" = in ] || replace
 }
 
-# --- pools ----------------------------------------------------------------------------------------
-
-# slow_disk MS: disk 1 takes that for each read; what it is then sent to is the device "under".
-slow_disk() {
-	size=$(cat "/sys/block/${below[1]##*/}/size")
-	[ -e /dev/mapper/under ] || dmsetup create under --table "0 $size linear ${below[1]} 0"
-	dmsetup load cut1 --table "0 $size delay /dev/mapper/under 0 $1 /dev/mapper/under 0 0"
-	dmsetup suspend --noflush --nolockfs cut1
-	dmsetup resume cut1
-}
-
-read_is_held() {
-	dmsetup status cut1 | grep -q ' delay [1-9]'
-}
-
-# A read that nobody waits for, which sees whether a backend is slow, fails when the pool's queues are gone.
-read_ends_with_the_pool() {
-	local pid size
-	cut_pool 3 --extent-size 1M
-	volume ec=2+1 16M
-	filled 4
-	slow_disk 50
-	message error_limit 1 3600
-	same "$WORK/a"
-	# The next one, a moment later, does not end.
-	slow_disk 3600000
-	wait_until 20 read_is_held
-	dmsetup remove --retry p-v
-	hold queues-gone
-	dmsetup remove p &
-	pid=$!
-	wait_until 10 is_held queues-gone
-	log_mark
-	dmsetup suspend --noflush --nolockfs under
-	dmsetup load under --table "0 $size error"
-	dmsetup resume under
-	# What it held goes on.
-	dmsetup suspend --noflush --nolockfs cut1
-	dmsetup resume cut1
-	go queues-gone
-	wait $pid
-	assert_no_log KASAN
-}
-
 module_load
 moments_or_skip
 subtest parked-then-out parked_then_out
@@ -218,5 +174,4 @@ subtest parked-when-it-was-out parked_when_it_was_out
 subtest parked-when-it-was-over parked_when_it_was_over
 subtest volume-not-made volume_not_made
 subtest replaced-while-a-request-ends replaced_while_a_request_ends
-subtest read-ends-with-the-pool read_ends_with_the_pool
 finish

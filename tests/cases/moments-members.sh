@@ -26,16 +26,11 @@ cut_pool_journal() {
 	qbd pool start p
 }
 
-is_open() { # NAME: somebody has that device of dm's open
-	[ "$(dmsetup info -c --noheadings -o open "$1")" -gt 0 ]
-}
-
 nothing_failing() {
 	kept_is 0 && none_waits && sync_volume
 }
 
-# A backend that is kept, for it has all last legs, gets another device, which is slow to answer; meanwhile a chunk
-# is freed.
+# A backend that is kept, for it has all last legs, gets another device; meanwhile a chunk is freed.
 freed_while_reopened() {
 	local pid
 	cut_pool_journal 2
@@ -50,13 +45,13 @@ freed_while_reopened() {
 		fail "written to nowhere"
 	wait_until 30 kept_is 1
 	dmsetup create again --table "0 $((128 * 2048)) linear ${below[0]} 0"
-	dmsetup suspend again
+	hold reopening
 	message readd 0 /dev/mapper/again &
 	pid=$!
-	wait_until 30 is_open again
+	wait_until 30 is_held reopening
 	blkdiscard -f -o $((2 << 20)) -l $((1 << 20)) "$v"
 	dd if=/dev/zero of="$WORK/a" bs=1M count=1 seek=2 conv=notrunc status=none
-	dmsetup resume again
+	go reopening
 	wait $pid
 	wait_until 30 nothing_failing
 	dmsetup remove cut0
