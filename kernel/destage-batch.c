@@ -379,8 +379,7 @@ static void end_row(struct qbd_pool *pool, struct qbd_destage *d)
 	/* Nobody else may begin with one that qbd_destage_put() frees. */
 	jr->destaging = jr->gone || !jr->live;
 	if (d->err) {
-		jr->tried = jr->trying;
-		jr->unread = 0;
+		qbd_row_failed(&pool->journal, jr, 0);
 		jr->torn |= d->full;
 		if (!jr->promised)
 			swap(jr->promised, promised);
@@ -438,8 +437,7 @@ void qbd_destage_let_go(struct qbd_destager *dr, struct qbd_destage *d, bool stu
 	/* Before others write to it, which may be what it lacks. */
 	if (stuck) {
 		spin_lock(&j->lock);
-		jr->tried = jr->trying;
-		jr->unread = d->rows->unread;
+		qbd_row_failed(j, jr, d->rows->unread);
 		spin_unlock(&j->lock);
 	}
 	if (d->locked)
@@ -501,8 +499,7 @@ static void keep_begun(struct qbd_destager *dr, struct qbd_destage *d)
 	d->jr->begun_torn = true;
 	unlock_row(d);
 	spin_lock(&j->lock);
-	d->jr->tried = d->jr->trying;
-	d->jr->unread = 0;
+	qbd_row_failed(j, d->jr, 0);
 	spin_unlock(&j->lock);
 	move_row(&dr->rows[dr->nr_begun++], d);
 }

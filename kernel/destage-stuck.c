@@ -116,37 +116,42 @@ void qbd_destage_again(struct qbd_pool *pool)
 void qbd_destage_unstick(struct qbd_pool *pool)
 {
 	struct qbd_journal *j = &pool->journal;
-	bool outage = qbd_pool_outage(pool), stuck = false;
+	bool outage = qbd_pool_outage(pool), stuck = false, trying = false;
 	struct qbd_journal_row *jr;
 
 	spin_lock(&j->lock);
 	list_for_each_entry(jr, &j->rows, list) {
 		/* Nothing can be flushed or recorded now: nor destaged. */
 		if (outage) {
+			jr->trying = j->round;
 			jr->tried = j->round;
 			jr->unread = 0;
 		}
 		stuck |= qbd_row_stuck(j, jr);
+		trying |= jr->destaging && jr->trying == j->round;
 	}
+	j->stuck = stuck || (j->stuck && trying);
+	/* Not while rows are tried, which may take long, or they would be tried all the time. */
 	if (j->outage && !outage)
 		begin_anew(j);
-	else if (!outage && get_jiffies_64() - j->round_begun >= j->round_lasts)
+	else if (!outage && !trying &&
+		 get_jiffies_64() - j->round_begun >= j->round_lasts)
 		begin_round(j, stuck ? min(2 * j->round_lasts, LONGEST_ROUND) : FIRST_ROUND);
 	j->outage = outage;
 	spin_unlock(&j->lock);
 }
 
-/* In this round, or in the last one: a try of all may take as long as a round. */
-static bool stuck_lately(const struct qbd_journal *j, const struct qbd_journal_row *jr)
+/* Did its last try fail, in whatever round, and is it as it was? */
+static bool is_stuck(const struct qbd_journal *j, const struct qbd_journal_row *jr)
 {
 	lockdep_assert_held(&j->lock);
-	return !jr->destaging && jr->tried && jr->tried + 1 >= j->round;
+	return !jr->destaging && jr->tried && jr->tried == jr->trying;
 }
 
 /* May it be put anew? What was begun needs its DESTAGE record as well, and is completed. */
 static bool can_be_moved(const struct qbd_journal *j, const struct qbd_journal_row *jr)
 {
-	return stuck_lately(j, jr) && !READ_ONCE(jr->begun);
+	return is_stuck(j, jr) && !READ_ONCE(jr->begun);
 }
 
 static u32 live_pages(const struct qbd_journal_row *jr)
@@ -272,15 +277,16 @@ static void let_go(struct qbd_pool *pool, struct qbd_stuck *s, int err)
 }
 
 /*
- * Put some rows before @end anew, with one group commit. Return: whether there may be
- * more.
+ * Put some rows before @end anew, with one group commit. @more: blocks that it may take
+ * besides. Return: whether there may be more rows.
  */
-static bool put_some(struct qbd_destager *dr, u64 end)
+static bool put_some(struct qbd_destager *dr, u64 end, u32 more)
 {
 	struct qbd_pool *pool = dr->pool;
 	struct qbd_journal *j = &pool->journal;
 	u32 nr = 0, pages = 0, room, i;
 	struct qbd_journal_row *jr;
+	bool promised;
 	u64 last = 0;
 	int err = 0;
 
@@ -288,6 +294,7 @@ static bool put_some(struct qbd_destager *dr, u64 end)
 	       (jr = next_old(j, end))) {
 		if (!set_aside(&dr->stuck[nr], jr, !nr)) {
 			spin_lock(&j->lock);
+			jr->later_pos = U64_MAX;
 			jr->destaging = false;
 			spin_unlock(&j->lock);
 			break;
@@ -295,10 +302,17 @@ static bool put_some(struct qbd_destager *dr, u64 end)
 		pages += live_pages(jr);
 		nr++;
 	}
-	room = qbd_journal_room(pages);
 	if (!nr)
 		return false;
-	if (qbd_ring_promise_spared(pool, room)) {
+	room = qbd_journal_room(pages);
+	promised = qbd_ring_promise_spared(pool, room, more);
+	if (!promised && nr > 1) {
+		while (nr > 1)
+			let_go(pool, &dr->stuck[--nr], -ENOSPC);
+		room = qbd_journal_room(live_pages(dr->stuck[0].jr));
+		promised = qbd_ring_promise_spared(pool, room, more);
+	}
+	if (promised) {
 		for (i = 0; i < nr && last != U64_MAX; i++)
 			last = max(last, put_anew(pool, dr->stuck[i].jr));
 		err = qbd_ring_wait(pool, last);
@@ -322,7 +336,7 @@ static bool all_stuck(struct qbd_pool *pool)
 	lockdep_assert_held(&j->lock);
 	all = !list_empty(&j->rows);
 	list_for_each_entry(jr, &j->rows, list) {
-		all &= stuck_lately(j, jr);
+		all &= is_stuck(j, jr);
 		promised += jr->promised;
 	}
 	/* Others have room that they will use, or give back. */
@@ -367,12 +381,17 @@ static void make_room(struct qbd_destager *dr)
 	struct qbd_pool *pool = dr->pool;
 	struct qbd_journal *j = &pool->journal;
 	bool last = nothing_else_left(pool);
+	u32 more = 0;
 	u64 end;
 
-	if (last && checkpoint_helps(pool) && qbd_checkpoint(pool))
-		return;
+	if (last && checkpoint_helps(pool)) {
+		if (qbd_checkpoint(pool))
+			return;
+		/* Of what is kept for a flush, which has just been, and may have taken the rest. */
+		more = pool->ring.capacity / 16;
+	}
 	end = horizon(pool);
-	while (end && put_some(dr, end))
+	while (end && put_some(dr, end, more))
 		qbd_destage_move_tail(pool);
 	qbd_destage_move_tail(pool);
 	if (!last)
@@ -384,7 +403,8 @@ static void make_room(struct qbd_destager *dr)
 }
 
 /**
- * qbd_destage_pass_stuck - let the ring's tail pass what cannot be destaged
+ * qbd_destage_pass_stuck - let the ring's tail pass what cannot be destaged, if there is
+ * any
  * @dr: a worker of the destage that has no rows
  *
  * Sleeps, also for a checkpoint.
@@ -394,7 +414,7 @@ void qbd_destage_pass_stuck(struct qbd_destager *dr)
 	struct qbd_journal *j = &dr->pool->journal;
 	bool mine;
 
-	if (!qbd_destage_pressed(dr->pool) || qbd_pool_outage(dr->pool))
+	if (!READ_ONCE(j->stuck) || !qbd_destage_pressed(dr->pool) || qbd_pool_outage(dr->pool))
 		return;
 	/* One at a time: the other one destages what can be. */
 	spin_lock(&j->lock);

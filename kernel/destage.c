@@ -156,6 +156,9 @@ static void destage_work(struct work_struct *work)
 			any |= !qbd_destage_flush(pool, READ_ONCE(pool->kept_times), &unrecorded);
 		}
 		wake_up_all(&j->wait);
+		/* Also while others are destaged: there may always be some. */
+		if (!dr->nr_begun)
+			qbd_destage_pass_stuck(dr);
 		cond_resched();
 	}
 	wake_up_all(&j->wait);

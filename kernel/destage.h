@@ -44,6 +44,15 @@ enum qbd_taken {
 	QBD_STUCK,
 };
 
+/* A try of it failed. Context: journal->lock. */
+static inline void qbd_row_failed(struct qbd_journal *j, struct qbd_journal_row *jr, u64 unread)
+{
+	lockdep_assert_held(&j->lock);
+	jr->tried = jr->trying;
+	jr->unread = unread;
+	j->stuck = true;
+}
+
 static inline bool qbd_row_stuck(const struct qbd_journal *j, const struct qbd_journal_row *jr)
 {
 	lockdep_assert_held(&j->lock);

@@ -92,8 +92,12 @@ void qbd_journal_layer(struct qbd_layer *layer)
 		return;
 	layer->destage_room = qbd_journal_room(layer->policy.m * pages) + 1;
 	row = qbd_journal_room(layer->policy.k * pages) + layer->destage_room;
-	if (row * 8 <= layer->pool->members.ring_blocks)
+	if (row * 8 <= layer->pool->members.ring_blocks) {
+		if (layer->pool->members.journal != QBD_JOURNAL_OFF)
+			layer->pool->ring.spared = max(layer->pool->ring.spared,
+						       row - layer->destage_room);
 		return;
+	}
 	if (layer->pool->members.journal != QBD_JOURNAL_OFF)
 		DMWARN("%s: volume %u: its rows are too large for the ring: it has no journal",
 		       layer->pool->members.pool_name, layer->volume);
@@ -368,11 +372,14 @@ static bool try_reserve(struct qbd_pool *pool, struct qbd_journal_space *space, 
 	return false;
 }
 
-/* Return: false when nothing can be recorded or flushed, or no room will come. */
-static bool wait_for_room(struct qbd_pool *pool, struct qbd_journal_space *space, u32 nr_pages)
+/*
+ * @before: how often all was done in vain when the request came. Return: false when nothing
+ * can be recorded or flushed, or no room will come.
+ */
+static bool wait_for_room(struct qbd_pool *pool, struct qbd_journal_space *space, u32 nr_pages,
+			  u64 before)
 {
 	struct qbd_ring *ring = &pool->ring;
-	u64 before = qbd_destage_in_vain(pool);
 	bool got = false, vain = false;
 
 	/* Tried now and then: ordinary records do not wait in this line. */
@@ -417,8 +424,11 @@ int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 	/* Nobody passes those who wait: a large request would wait for ever. */
 	got = !mutex_is_locked(&j->room_mutex) && try_reserve(pool, space, nr_pages);
 	if (!got) {
+		/* Those who wait in line wait together for what is in vain. */
+		u64 before = qbd_destage_in_vain(pool);
+
 		mutex_lock(&j->room_mutex);
-		got = wait_for_room(pool, space, nr_pages);
+		got = wait_for_room(pool, space, nr_pages, before);
 		mutex_unlock(&j->room_mutex);
 	}
 	if (!got) {

@@ -110,6 +110,7 @@ struct qbd_destager {
  * @max_batch: rows of a batch
  * @round: of tries; begins at 1, see destage-stuck.c
  * @round_lasts: jiffies from @round_begun until the next one begins unasked
+ * @stuck: some rows are
  * @outage: rows are stuck for that
  * @passing: a worker puts rows into the ring anew
  * @vain: how often all was done to make room for those who wait for it
@@ -130,6 +131,7 @@ struct qbd_journal {
 	u64 round;
 	u64 round_begun;
 	u32 round_lasts;
+	bool stuck;
 	bool outage;
 	bool passing;
 	u64 vain;

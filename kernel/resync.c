@@ -417,6 +417,9 @@ void qbd_resync_work(struct work_struct *work)
 	atomic64_set(&pool->resync.todo, atomic64_read(&pool->resync.done) +
 					 qbd_chunks_count(pool, wants_resync));
 	qbd_chunks_each(pool, wants_resync, resync_one);
+	/* What lacked a leg has it now. */
+	if (atomic64_read(&pool->resync.todo))
+		qbd_destage_again(pool);
 	/* Who asks sets running before it queues the work. */
 	WRITE_ONCE(pool->resync.running, false);
 	pool->resync.again = work_pending(work);

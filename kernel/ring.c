@@ -50,6 +50,7 @@
 
 #define MAX_STAMP	200	/* bytes of a chunk record with 20 legs */
 #define MAX_SPARED	512u	/* blocks */
+#define RECENT		8	/* blocks */
 
 void qbd_ring_exit(struct qbd_pool *pool)
 {
@@ -330,17 +331,18 @@ void qbd_ring_relieve(struct qbd_pool *pool)
 	/* What runs is not asked to run again, but where someone waits for it. */
 	if (max(used, bounds) < 100 && mutex_is_locked(&pool->checkpoint_mutex))
 		return;
-	if (bounds >= 50 || !live || since >= ring->capacity / 8)
+	/* One that was just made need not be made again. */
+	if (bounds >= 50 || (!live && since > RECENT) || since >= ring->capacity / 8)
 		qbd_checkpoint_soon(pool);
 }
 
-/* Keep room, with @spared blocks free besides. */
-static bool promise(struct qbd_ring *ring, u32 blocks, u32 spared)
+/* Keep room, so that the ring is used up to @limit. */
+static bool promise(struct qbd_ring *ring, u32 blocks, u32 limit)
 {
 	bool ok;
 
 	spin_lock(&ring->lock);
-	ok = ring_taken(ring) + ring->open->nr_blocks + blocks + spared <= ring->capacity / 2;
+	ok = ring_taken(ring) + ring->open->nr_blocks + blocks <= limit;
 	if (ok)
 		ring->promised += blocks;
 	spin_unlock(&ring->lock);
@@ -352,12 +354,13 @@ static bool promise(struct qbd_ring *ring, u32 blocks, u32 spared)
  * ring anew
  * @pool: the pool
  * @blocks: of the ring
+ * @more: that may be taken of the other half
  *
  * Does not sleep. Return: false when there is not so much.
  */
-bool qbd_ring_promise_spared(struct qbd_pool *pool, u32 blocks)
+bool qbd_ring_promise_spared(struct qbd_pool *pool, u32 blocks, u32 more)
 {
-	return promise(&pool->ring, blocks, 0);
+	return promise(&pool->ring, blocks, pool->ring.capacity / 2 + more);
 }
 
 /**
@@ -369,8 +372,9 @@ bool qbd_ring_promise_spared(struct qbd_pool *pool, u32 blocks)
  */
 bool qbd_ring_promise(struct qbd_pool *pool, u32 blocks)
 {
+	struct qbd_ring *ring = &pool->ring;
 	/* Ordinary records have some for themselves, too: data may have to stay. */
-	bool ok = promise(&pool->ring, blocks, 2 * pool->ring.spared);
+	bool ok = promise(ring, blocks, ring->capacity / 2 - 2 * ring->spared);
 
 	if (!ok || qbd_ring_used(pool) >= QBD_DESTAGE_FROM)
 		qbd_ring_relieve(pool);
@@ -724,9 +728,9 @@ int qbd_ring_init(struct qbd_pool *pool)
 			  (MAX_STAMP * (QBD_MAX_REPLICAS - 1));
 	ring->max_pending = ring->capacity / parts * (QBD_PAGE_PAYLOAD / 40) / 2;
 	ring->max_ranges = min(2048u, ring->capacity);
-	/* A large row, or many small ones at a time. */
+	/* Many rows at a time; qbd_journal_layer() sees to large ones. */
 	if (pool->members.journal != QBD_JOURNAL_OFF)
-		ring->spared = min(ring->capacity / 16, MAX_SPARED);
+		ring->spared = max(ring->spared, min(ring->capacity / 16, MAX_SPARED));
 	return 0;
 }
 

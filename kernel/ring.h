@@ -70,7 +70,7 @@ void qbd_batch_seal(struct qbd_pool *pool, struct qbd_batch *batch, u64 generati
 		    u64 tail);
 u64 qbd_batch_send(struct qbd_pool *pool, struct qbd_batch *batch, u64 first, u64 which);
 bool qbd_ring_promise(struct qbd_pool *pool, u32 blocks);
-bool qbd_ring_promise_spared(struct qbd_pool *pool, u32 blocks);
+bool qbd_ring_promise_spared(struct qbd_pool *pool, u32 blocks, u32 more);
 void qbd_ring_unpromise(struct qbd_pool *pool, u32 blocks);
 u64 qbd_ring_append_block(struct qbd_pool *pool, struct qbd_record *r,
 			  struct page *const *pages, u32 bytes);

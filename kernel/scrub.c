@@ -131,6 +131,9 @@ void qbd_scrub_work(struct work_struct *work)
 	atomic64_set(&pool->scrub.repaired, 0);
 	atomic64_set(&pool->scrub.todo, qbd_chunks_count(pool, any_chunk));
 	qbd_chunks_each(pool, any_chunk, scrub_chunk);
+	/* What it repaired may be what rows were stuck for. */
+	if (atomic64_read(&pool->scrub.repaired))
+		qbd_destage_again(pool);
 	/* Twice, for both places of every page. */
 	for (i = 0; i < 2 && !READ_ONCE(pool->scrub.stop); i++) {
 		mark_tables(pool);

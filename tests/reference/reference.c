@@ -447,6 +447,7 @@ static bool write_hole(void)
 static void outage_waits(void)
 {
 	bool hole = write_hole();
+	struct pool_status s;
 
 	if (hole && out)
 		return;
@@ -468,6 +469,9 @@ static void outage_waits(void)
 		fail("on_loss is refused");
 	guard_stage(4, "reading after the outage");
 	load_check();
+	/* Rows that were cut without a leg were lost until what waited was written: they count. */
+	pool_status(&s);
+	scrub_dirty |= s.lost != 0;
 }
 
 /*
