@@ -128,7 +128,7 @@ void qbd_destage_unstick(struct qbd_pool *pool)
 			jr->unread = 0;
 		}
 		stuck |= qbd_row_stuck(j, jr);
-		trying |= jr->destaging && jr->trying == j->round;
+		trying |= jr->destaging && !READ_ONCE(jr->begun) && jr->trying == j->round;
 	}
 	j->stuck = stuck || (j->stuck && trying);
 	/* Not while rows are tried, which may take long, or they would be tried all the time. */
