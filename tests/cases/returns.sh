@@ -240,6 +240,13 @@ scrub_has_read_all() {
 	[ "${progress%/*}" = "${progress#*/}" ]
 }
 
+# slow_goes_on FROM TO: sectors of the first disk.
+slow_goes_on() {
+	dmsetup load slow --table "0 $(($2 - $1)) linear ${lower[0]} $1"
+	dmsetup suspend --nolockfs --noflush slow
+	dmsetup resume slow
+}
+
 # A checkpoint writes the tables to all that are in, and hangs on one; another goes out meanwhile, and is
 # taken away to come back.
 taken_away_under_a_checkpoint() {
@@ -249,6 +256,8 @@ taken_away_under_a_checkpoint() {
 	from=$((volume_start / 512)) to=$((layer_start / 512))
 	# Its writes do; its flushes go on, or no superblock would be written.
 	dmsetup create slow --table "0 $((to - from)) delay ${lower[0]} $from 0 ${lower[0]} $from 1000000 ${lower[0]} $from 0"
+	# Or all that follows hangs, should this fail.
+	trap 'slow_goes_on '"$from $to"'; kill $(jobs -p) 2>/dev/null || :' EXIT
 	area_is 'linear /dev/mapper/slow 0' 0 "$from" "$to"
 	message scrub start
 	wait_until 20 scrub_has_read_all
@@ -260,9 +269,7 @@ taken_away_under_a_checkpoint() {
 	wait_until 20 sleeps_deeply $readd
 	io_in_flight "${devs[0]}" || fail "the checkpoint does not hang"
 	# What it held goes on.
-	dmsetup load slow --table "0 $((to - from)) linear ${lower[0]} $from"
-	dmsetup suspend --nolockfs --noflush slow
-	dmsetup resume slow
+	slow_goes_on "$from" "$to"
 	wait $readd || { cat "$WORK/readd"; fail "it is not let in"; }
 	wait_until 20 scrub_idle
 	repaired
