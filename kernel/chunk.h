@@ -104,6 +104,7 @@ void qbd_chunk_unnamed(struct qbd_chunk *chunk);
 bool qbd_chunk_try_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 first,
 			u32 last);
 void qbd_chunk_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 first, u32 last);
+bool qbd_chunk_lock_row(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 row, bool wait);
 void qbd_chunk_unlock(struct qbd_chunk *chunk, struct qbd_row_lock *lock);
 
 /* chunk.c */

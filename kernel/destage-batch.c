@@ -32,17 +32,7 @@ static u32 all_data(const struct qbd_layer *layer)
 
 static bool lock_row(struct qbd_destage *d, bool wait)
 {
-	struct qbd_chunk *chunk = d->jr->chunk;
-	u32 row = d->jr->row;
-
-	d->locked = true;
-	if (wait) {
-		qbd_chunk_lock(chunk, &d->rows->lock, row, row);
-		return true;
-	}
-	spin_lock_irq(&chunk->lock);
-	d->locked = qbd_chunk_try_lock(chunk, &d->rows->lock, row, row);
-	spin_unlock_irq(&chunk->lock);
+	d->locked = qbd_chunk_lock_row(d->jr->chunk, &d->rows->lock, d->jr->row, wait);
 	return d->locked;
 }
 
@@ -204,11 +194,8 @@ static u64 append_destage(struct qbd_destage *d)
 	u32 l;
 
 	for (l = layer->policy.k; l < rows->nr_legs && lsn != U64_MAX; l++) {
-		struct qbd_record r = {
-			.type = QBD_RECORD_JOURNAL, .layer = layer->number,
-			.chunk = chunk->number, .gen = chunk->map->gen,
-			.row = rows->first, .leg = l, .csum = *qbd_rows_csum(rows, l, 0),
-		};
+		struct qbd_record r = qbd_journal_record(rows->chunk, rows->first, l,
+							 *qbd_rows_csum(rows, l, 0));
 
 		lsn = qbd_ring_append_block(layer->pool, &r, qbd_rows_block(rows, l, 0),
 					    layer->block_size);

@@ -120,6 +120,11 @@ void qbd_destage_unstick(struct qbd_pool *pool)
 	struct qbd_journal_row *jr;
 
 	spin_lock(&j->lock);
+	/* There may be many rows, and many who ask. */
+	if (!outage && !j->outage && get_jiffies_64() - j->round_begun < j->round_lasts) {
+		spin_unlock(&j->lock);
+		return;
+	}
 	list_for_each_entry(jr, &j->rows, list) {
 		/* Nothing can be flushed or recorded now: nor destaged. */
 		if (outage) {
@@ -134,8 +139,7 @@ void qbd_destage_unstick(struct qbd_pool *pool)
 	/* Not while rows are tried, which may take long, or they would be tried all the time. */
 	if (j->outage && !outage)
 		begin_anew(j);
-	else if (!outage && !trying &&
-		 get_jiffies_64() - j->round_begun >= j->round_lasts)
+	else if (!outage && !trying)
 		begin_round(j, stuck ? min(2 * j->round_lasts, LONGEST_ROUND) : FIRST_ROUND);
 	j->outage = outage;
 	spin_unlock(&j->lock);
@@ -203,23 +207,6 @@ static struct qbd_journal_row *next_old(struct qbd_journal *j, u64 end)
 	return NULL;
 }
 
-/* Return: false when somebody else has the row, and is not waited for. */
-static bool set_aside(struct qbd_stuck *s, struct qbd_journal_row *jr, bool wait)
-{
-	struct qbd_chunk *chunk = jr->chunk;
-	bool locked = true;
-
-	s->jr = jr;
-	if (wait) {
-		qbd_chunk_lock(chunk, &s->lock, jr->row, jr->row);
-	} else {
-		spin_lock_irq(&chunk->lock);
-		locked = qbd_chunk_try_lock(chunk, &s->lock, jr->row, jr->row);
-		spin_unlock_irq(&chunk->lock);
-	}
-	return locked;
-}
-
 /* Append the records of a row, which is locked. Return: the last LSN; 0: none is needed. */
 static u64 put_anew(struct qbd_pool *pool, struct qbd_journal_row *jr)
 {
@@ -234,11 +221,8 @@ static u64 put_anew(struct qbd_pool *pool, struct qbd_journal_row *jr)
 	jr->later_pos = READ_ONCE(pool->ring.next_block);
 	spin_unlock(&j->lock);
 	for (l = 0; jr->live >> l && last != U64_MAX; l++) {
-		struct qbd_record r = {
-			.type = QBD_RECORD_JOURNAL, .layer = layer->number,
-			.chunk = jr->chunk->number, .gen = jr->chunk->map->gen,
-			.row = jr->row, .leg = l, .csum = jr->blocks[l].csum,
-		};
+		struct qbd_record r = qbd_journal_record(jr->chunk, jr->row, l,
+							 jr->blocks[l].csum);
 
 		if (!(jr->live & BIT(l)))
 			continue;
@@ -292,7 +276,10 @@ static bool put_some(struct qbd_destager *dr, u64 end, u32 more)
 
 	while (nr < QBD_STUCK_BATCH && qbd_journal_room(pages) <= pool->ring.spared / 2 &&
 	       (jr = next_old(j, end))) {
-		if (!set_aside(&dr->stuck[nr], jr, !nr)) {
+		struct qbd_stuck *s = &dr->stuck[nr];
+
+		s->jr = jr;
+		if (!qbd_chunk_lock_row(jr->chunk, &s->lock, jr->row, !nr)) {
 			spin_lock(&j->lock);
 			jr->later_pos = U64_MAX;
 			jr->destaging = false;

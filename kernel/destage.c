@@ -156,15 +156,12 @@ static void destage_work(struct work_struct *work)
 			any |= !qbd_destage_flush(pool, READ_ONCE(pool->kept_times), &unrecorded);
 		}
 		wake_up_all(&j->wait);
-		/* Also while others are destaged: there may always be some. */
+		/* Who has some to complete does not wait for a checkpoint: kept.c waits for him. */
 		if (!dr->nr_begun)
 			qbd_destage_pass_stuck(dr);
 		cond_resched();
 	}
 	wake_up_all(&j->wait);
-	/* Who has some to complete does not wait for a checkpoint: kept.c waits for him. */
-	if (!dr->nr_begun)
-		qbd_destage_pass_stuck(dr);
 	/* What came meanwhile, or could not be. */
 	if (READ_ONCE(j->nr_rows))
 		qbd_destage_idle(pool);
@@ -324,9 +321,7 @@ int qbd_destage_init(struct qbd_pool *pool)
 	/* A few batches fill the ring: room comes in steps, and others take turns. */
 	j->max_batch = clamp(pool->ring.capacity / 32, 4u, (u32)MAX_BATCH);
 	j->max_batch = clamp(pool->ring.max_named / (4 * QBD_DESTAGERS), 1u, j->max_batch);
-	j->round = 1;
-	j->round_lasts = HZ;
-	j->round_begun = get_jiffies_64();
+	qbd_destage_again(pool);
 	INIT_DELAYED_WORK(&j->idle_work, idle_work);
 	for (i = 0; i < QBD_DESTAGERS; i++) {
 		struct qbd_destager *dr = &j->destagers[i];

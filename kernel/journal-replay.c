@@ -382,11 +382,8 @@ int qbd_journal_carry(struct qbd_pool *pool, u64 members, u64 generation, u64 *l
 
 		jr->pos = *block;
 		for (l = 0; jr->live >> l && !err; l++) {
-			struct qbd_record r = {
-				.type = QBD_RECORD_JOURNAL, .layer = layer->number,
-				.chunk = chunk->number, .gen = chunk->map->gen,
-				.row = jr->row, .leg = l, .csum = jr->blocks[l].csum,
-			};
+			struct qbd_record r = qbd_journal_record(jr->chunk, jr->row, l,
+								 jr->blocks[l].csum);
 
 			if (!(jr->live & BIT(l)))
 				continue;

@@ -527,6 +527,22 @@ static void row_begin(struct qbd_journal_row *jr, struct qbd_journal_space *spac
 }
 
 /**
+ * qbd_journal_record - the record of a block; its pieces are set when it is appended
+ * @chunk: the chunk, which has a map
+ * @row: the row
+ * @leg: the leg
+ * @csum: the block's checksum
+ */
+struct qbd_record qbd_journal_record(const struct qbd_chunk *chunk, u32 row, u32 leg, u32 csum)
+{
+	return (struct qbd_record){
+		.type = QBD_RECORD_JOURNAL, .layer = chunk->layer->number,
+		.chunk = chunk->number, .gen = chunk->map->gen,
+		.row = row, .leg = leg, .csum = csum,
+	};
+}
+
+/**
  * qbd_journal_append - put blocks of a row into the journal
  * @rows: their data in its pages, their checksums; rows->ring says which
  * @row: the row, counted from rows->first; locked
@@ -552,12 +568,8 @@ void qbd_journal_append(struct qbd_rows *rows, u32 row, struct qbd_journal_space
 	row_begin(jr, space, rows->ring[row] & ~jr->live);
 	for (l = 0; rows->ring[row] >> l; l++) {
 		struct page **data = qbd_rows_block(rows, l, row);
-		struct qbd_record r = {
-			.type = QBD_RECORD_JOURNAL, .layer = layer->number,
-			.chunk = chunk->number, .gen = chunk->map->gen,
-			.row = rows->first + row, .leg = l,
-			.csum = *qbd_rows_csum(rows, l, row),
-		};
+		struct qbd_record r = qbd_journal_record(chunk, rows->first + row, l,
+							 *qbd_rows_csum(rows, l, row));
 
 		if (!(rows->ring[row] & BIT(l)))
 			continue;

@@ -175,6 +175,7 @@ int qbd_journal_reserve(struct qbd_layer *layer, u32 nr_rows, u32 nr_blocks,
 void qbd_journal_unreserve(struct qbd_layer *layer, struct qbd_journal_space *space);
 struct qbd_journal_row *qbd_journal_add(struct qbd_chunk *chunk, u32 row,
 					struct qbd_journal_row *jr);
+struct qbd_record qbd_journal_record(const struct qbd_chunk *chunk, u32 row, u32 leg, u32 csum);
 void qbd_journal_append(struct qbd_rows *rows, u32 row, struct qbd_journal_space *space);
 void qbd_journal_copy(struct qbd_rows *rows, u32 row, u32 legs);
 void qbd_journal_drop(struct qbd_journal_row *jr, u32 legs);

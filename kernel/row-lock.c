@@ -69,6 +69,29 @@ void qbd_chunk_lock(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 firs
 }
 
 /**
+ * qbd_chunk_lock_row - lock a row. Sleeps, if it waits.
+ * @chunk: the chunk
+ * @lock: the lock, the caller's memory
+ * @row: the row
+ * @wait: for who has it
+ *
+ * Return: whether it is locked.
+ */
+bool qbd_chunk_lock_row(struct qbd_chunk *chunk, struct qbd_row_lock *lock, u32 row, bool wait)
+{
+	bool locked = true;
+
+	if (wait) {
+		qbd_chunk_lock(chunk, lock, row, row);
+	} else {
+		spin_lock_irq(&chunk->lock);
+		locked = qbd_chunk_try_lock(chunk, lock, row, row);
+		spin_unlock_irq(&chunk->lock);
+	}
+	return locked;
+}
+
+/**
  * qbd_chunk_unlock - let go of rows, and let those in that waited for them
  * @chunk: the chunk
  * @lock: the lock, the caller's memory
