@@ -21,10 +21,6 @@ heal_disks() { # INDEX...
 	set_tables 'linear DEV 0' "$@"
 }
 
-ended() { # PID
-	! kill -0 "$1" 2>/dev/null
-}
-
 # ends_well PID: that command ends soon, without an error. Else it waits for backends: then it fails.
 ends_well() {
 	(wait_until 8 ended "$1") || message on_loss error
@@ -121,13 +117,9 @@ volume_not_made() {
 	go layer-in-hand
 	heal_disks 0 1
 	wait_until 20 kept_is 0
-	wait_until 20 scrubbed
+	wait_until 20 scrub_idle
 	assert_no_log KASAN
 	qbd volume create p/w --size 16M --replicas 2
-}
-
-scrubbed() {
-	[ "$(pool_status scrub)" = idle ]
 }
 
 # --- backends -------------------------------------------------------------------------------------

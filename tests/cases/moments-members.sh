@@ -14,26 +14,10 @@
 # shellcheck source=../lib/moments.sh
 . "$ROOT/tests/lib/moments.sh"
 
-# cut_pool_journal COUNT: as cut_pool, with two more for the ring alone, disks COUNT and COUNT + 1.
-cut_pool_journal() {
-	local i
-	discard_all
-	devs=() below=()
-	for ((i = 0; i < $1 + 2; i++)); do
-		cut_disk "$i" 128
-	done
-	qbd pool create p "${devs[@]:0:$1}" --journal "${devs[$1]}" --journal "${devs[$1 + 1]}" --extent-size 1M
-	qbd pool start p
-}
-
-nothing_failing() {
-	kept_is 0 && none_waits && sync_volume
-}
-
 # A backend that is kept, for it has all last legs, gets another device; meanwhile a chunk is freed.
 freed_while_reopened() {
 	local pid
-	cut_pool_journal 2
+	cut_pool_journal 2 --extent-size 1M
 	volume replicas=2 16M
 	filled 4
 	lose 1
@@ -66,7 +50,7 @@ freed_while_reopened() {
 # While one is let in another one goes out, and its stamps, which that waits for, meet a failure of the ring's.
 ring_fails_while_let_in() {
 	local let_in writer legs out=0
-	cut_pool_journal 3
+	cut_pool_journal 3 --extent-size 1M
 	volume replicas=2 16M
 	filled 1
 	map_legs
@@ -132,25 +116,19 @@ leg_goes_before_write() {
 	assert_eq "$(csum_errors)" 0 "checksum errors"
 }
 
-becomes() { # NAME TARGET: the device of dm's
-	dmsetup suspend --noflush "$1"
-	dmsetup load "$1" --table "0 $((128 * 2048)) $2"
-	dmsetup resume "$1"
-}
-
 # One that was slow is read from by the pool itself, once a second. Such a read is answered, badly, when the pool has
 # stopped.
 read_ends_late() {
 	local removing
-	cut_pool_journal 2
+	cut_pool_journal 2 --extent-size 1M
 	message hedge=off
 	message error_limit 1 3600
 	volume replicas=2 16M
 	filled 1
 	dmsetup create under --table "0 $((128 * 2048)) linear ${below[0]} 0"
-	becomes cut0 "delay ${below[0]} 0 300 ${below[0]} 0 0"
+	set_tables 'delay DEV 0 300 DEV 0 0' 0
 	scrub_finds 0
-	becomes cut0 'linear /dev/mapper/under 0'
+	set_tables 'linear /dev/mapper/under 0' 0
 	dmsetup suspend under
 	wait_until 10 io_in_flight /dev/mapper/cut0
 	hold queues-gone
@@ -162,7 +140,7 @@ read_ends_late() {
 	dmsetup load under --table "0 $((128 * 2048)) error"
 	dmsetup resume under
 	wait $removing
-	becomes cut0 "linear ${below[0]} 0"
+	set_tables 'linear DEV 0' 0
 	dmsetup remove under
 	qbd pool start p
 	same "$WORK/a"

@@ -11,13 +11,8 @@
 . "$ROOT/tests/lib/pool.sh"
 # shellcheck source=../lib/cut.sh
 . "$ROOT/tests/lib/cut.sh"
-
 # shellcheck source=../lib/moments.sh
 . "$ROOT/tests/lib/moments.sh"
-
-ended() { # PID: it did, well or not
-	! kill -0 "$1" 2>/dev/null
-}
 
 # Flushes fill what they may have of the ring, for the checkpoint is held that would make room; the next one waits. Sets
 # writer.
@@ -101,18 +96,6 @@ it_was_there() {
 	is_held checkpoint-comes || [ "$(pool_status checkpoints)" -gt 0 ]
 }
 
-# journal_pool ON_LOSS: three backends, and two more for the ring alone.
-journal_pool() {
-	local i
-	discard_all
-	devs=() below=()
-	for i in 0 1 2 3 4; do
-		cut_disk $i 128
-	done
-	qbd pool create p "${devs[@]:0:3}" --journal "${devs[3]}" --journal "${devs[4]}" --extent-size 1M
-	qbd pool start p --on-loss "$1"
-}
-
 all_goes_on() {
 	log_line 'backends that failed are there again'
 }
@@ -122,7 +105,7 @@ all_goes_on() {
 # ever.)
 stopped_while_the_ring_stands() {
 	local writer stop
-	journal_pool error
+	cut_pool_journal 3 --extent-size 1M
 	volume ec=2+1 16M
 	random_file "$WORK/a" 4
 	put "$WORK/a"
@@ -167,7 +150,8 @@ stopped_while_the_ring_stands() {
 # written: it records nothing before there is some.
 outage_while_there_is_no_room() {
 	local writer trim reader full used
-	journal_pool queue
+	cut_pool_journal 3 --extent-size 1M
+	message on_loss queue
 	qbd volume create p/w --size 2M --replicas 2
 	random_file "$WORK/w" 1
 	dd if="$WORK/w" of=/dev/mapper/p-w bs=1M oflag=direct conv=fsync status=none

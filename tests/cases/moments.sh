@@ -11,7 +11,6 @@
 . "$ROOT/tests/lib/pool.sh"
 # shellcheck source=../lib/cut.sh
 . "$ROOT/tests/lib/cut.sh"
-
 # shellcheck source=../lib/moments.sh
 . "$ROOT/tests/lib/moments.sh"
 

@@ -83,11 +83,6 @@ crash_without() {
 	heal_legs "$@"
 }
 
-# nothing_failing: all is as before the outage.
-nothing_failing() {
-	kept_is 0 && none_waits && sync_volume
-}
-
 write_block() { # FILE BLOCK: of 4 KiB, not flushed
 	dd if="$1" of="$v" bs=4096 count=1 seek="$2" oflag=direct conv=notrunc status=none
 }
@@ -132,7 +127,7 @@ waits_and_succeeds() { # COMMAND...: while both legs fail; healed in any case, f
 	fail_legs 0 1
 	"$@" &
 	pid=$!
-	waits_or_ended() { waiting 1 || ! kill -0 $pid 2>/dev/null; }
+	waits_or_ended() { waiting 1 || ended $pid; }
 	wait_until 20 waits_or_ended
 	heal_legs 0 1
 	wait $pid || fail "an error: $*"

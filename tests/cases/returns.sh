@@ -230,10 +230,6 @@ sleeps_deeply() { # PID
 	done
 }
 
-scrub_idle() {
-	[ "$(pool_status scrub)" = idle ]
-}
-
 scrub_has_read_all() {
 	local progress
 	progress=$(pool_status scrub_chunks)

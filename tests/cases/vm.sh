@@ -84,7 +84,7 @@ vm_has_done() { # COUNT
 }
 
 vm_ended() {
-	! kill -0 "$vm_pid" 2>/dev/null
+	ended "$vm_pid"
 }
 
 # vm_files_are_right MOUNTPOINT...: of vda, vdb...

@@ -4,15 +4,25 @@
 
 # Backends through a device each that can be held, or made to fail, all at once, as a power cut does.
 cut_pool() { # COUNT [OPTION...]
-	local i count=$1
-	shift
+	cut_disks "$1"
+	qbd pool create p "${devs[@]}" "${@:2}"
+	qbd pool start p
+}
+
+# cut_pool_journal COUNT [OPTION...]: and two more, from disk COUNT on, for the ring alone.
+cut_pool_journal() {
+	cut_disks $(($1 + 2))
+	qbd pool create p "${devs[@]:0:$1}" --journal "${devs[$1]}" --journal "${devs[$1 + 1]}" "${@:2}"
+	qbd pool start p
+}
+
+cut_disks() { # COUNT
+	local i
 	discard_all
 	devs=() below=()
-	for ((i = 0; i < count; i++)); do
+	for ((i = 0; i < $1; i++)); do
 		cut_disk "$i" 128
 	done
-	qbd pool create p "${devs[@]}" "$@"
-	qbd pool start p
 }
 
 cut_disk() { # INDEX MIB: one more, in devs and below

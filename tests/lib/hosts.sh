@@ -123,7 +123,7 @@ host_end() {
 }
 
 host_answered() { # STATUS NAME: or it will not
-	[ -e "$1" ] || { [ -e "$WORK/host/$2/ended" ] && [ ! -e "$1" ]; }
+	[ -e "$1" ] || [ -e "$WORK/host/$2/ended" ]
 }
 
 host() {

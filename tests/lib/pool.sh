@@ -177,6 +177,15 @@ none_waits() {
 	[ "$(pool_status waiting)" = 0 ]
 }
 
+# nothing_failing: all is as before an outage.
+nothing_failing() {
+	kept_is 0 && none_waits && sync_volume
+}
+
+scrub_idle() {
+	[ "$(pool_status scrub)" = idle ]
+}
+
 field_is() { # FIELD INDEX VALUE: of a backend
 	[ "$(backend_field "$1" "$2")" = "$3" ]
 }

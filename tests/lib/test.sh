@@ -149,6 +149,10 @@ wait_until() {
 	done
 }
 
+ended() { # PID: it did, well or not
+	! kill -0 "$1" 2>/dev/null
+}
+
 # took COMMAND...: run it; sets ms.
 took() {
 	local begin=${EPOCHREALTIME/[.,]/}
