@@ -43,7 +43,8 @@ struct qbd_io {
 	u32 times;
 	u32 recovered;
 	struct bvec_iter iter;	/* as it came: completion advances the bio's own */
-	u64 start_ns;		/* 0: not timed */
+	enum pace_phase phase;
+	u64 start_ns;		/* if it is timed */
 	struct work_struct work;
 };
 
@@ -74,16 +75,20 @@ int qbd_discard_map(struct qbd_io *io);
 /* A user's I/O begins; in map(), before anything can end it. */
 static inline void qbd_pace_user_begins(struct qbd_pool *pool, struct qbd_io *io, bool timed)
 {
-	io->start_ns = timed && READ_ONCE(pool->resync.running) ? ktime_get_ns() : 0;
+	io->phase = PACE_UNTIMED;
+	if (timed && READ_ONCE(pool->resync.running)) {
+		io->phase = READ_ONCE(pool->pace.phase);
+		io->start_ns = ktime_get_ns();
+	}
 	this_cpu_inc(pool->pace.cpu->begun);
 }
 
 /* It ended, or was not taken. */
 static inline void qbd_pace_user_ends(struct qbd_pool *pool, struct qbd_io *io)
 {
-	if (io->start_ns) {
-		this_cpu_add(pool->pace.cpu->ns, ktime_get_ns() - io->start_ns);
-		this_cpu_inc(pool->pace.cpu->timed);
+	if (io->phase != PACE_UNTIMED) {
+		this_cpu_add(pool->pace.cpu->ns[io->phase], ktime_get_ns() - io->start_ns);
+		this_cpu_inc(pool->pace.cpu->timed[io->phase]);
 	}
 	this_cpu_inc(pool->pace.cpu->ended);
 }

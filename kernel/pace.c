@@ -4,7 +4,8 @@
  * users so that they hardly see it.
  *
  * Resync works in steps. After one during which users had I/O it pauses, and what
- * users' reads and writes took in the step and in the pause is compared. The pause
+ * users' reads and writes took that began in the step and in the pause is compared:
+ * what waits behind a step's I/O may end when that has ended. The pause
  * is some quarters of the step; there are more of them the more users suffer: twice
  * as many when I/O in steps takes more than twice as long as in pauses, half as many
  * when it takes less than five quarters. It begins with four times the step.
@@ -30,13 +31,15 @@
 static struct pace_users users_now(const struct qbd_pace *pace)
 {
 	struct pace_users now = {}, *one;
-	unsigned int cpu;
+	unsigned int cpu, phase;
 
 	for_each_possible_cpu(cpu) {
 		one = per_cpu_ptr(pace->cpu, cpu);
 		now.ended += READ_ONCE(one->ended);
-		now.timed += READ_ONCE(one->timed);
-		now.ns += READ_ONCE(one->ns);
+		for (phase = 0; phase < PACE_UNTIMED; phase++) {
+			now.timed[phase] += READ_ONCE(one->timed[phase]);
+			now.ns[phase] += READ_ONCE(one->ns[phase]);
+		}
 	}
 	smp_rmb();	/* what begins meanwhile is in flight, and has not ended before */
 	for_each_possible_cpu(cpu)
@@ -44,16 +47,23 @@ static struct pace_users users_now(const struct qbd_pace *pace)
 	return now;
 }
 
-/* Adds what I/O took between two moments to a smoothed mean. */
-static void learn(u64 *mean, const struct pace_users *from, const struct pace_users *to)
+/* Adds to the smoothed means what I/O took that ended since the last time. */
+static void learn(struct qbd_pace *pace)
 {
-	u32 nr = to->timed - from->timed;
-	u64 ns;
+	struct pace_users now = users_now(pace);
+	unsigned int phase;
+	u64 *mean, ns;
+	u32 nr;
 
-	if (!nr)
-		return;
-	ns = div_u64(to->ns - from->ns, nr);
-	*mean = *mean ? *mean - *mean / 8 + ns / 8 : ns;
+	for (phase = 0; phase < PACE_UNTIMED; phase++) {
+		nr = now.timed[phase] - pace->learnt.timed[phase];
+		if (!nr)
+			continue;
+		ns = div_u64(now.ns[phase] - pace->learnt.ns[phase], nr);
+		mean = &pace->mean[phase];
+		*mean = *mean ? *mean - *mean / 8 + ns / 8 : ns;
+	}
+	pace->learnt = now;
 }
 
 /**
@@ -104,27 +114,28 @@ static u64 pause_for(struct qbd_pool *pool, u64 bytes, u64 step_ns)
 void qbd_pace_end(struct qbd_pool *pool, u64 bytes)
 {
 	struct qbd_pace *pace = &pool->pace;
-	struct pace_users step = users_now(pace), pause;
+	const u64 *step = &pace->mean[PACE_STEP], *pause = &pace->mean[PACE_PAUSE];
+	struct pace_users users = users_now(pace);
 	u32 changes = READ_ONCE(pace->changes);
 	u64 ns;
 
 	atomic64_add(bytes, &pool->resync.bytes);
 	if (!pace->quarters)
 		pace->quarters = QUARTERS_FIRST;
-	learn(&pace->in_steps, &pace->step, &step);
-	pace->busy = step.begun != pace->step.begun || step.begun != step.ended;
+	pace->busy = users.begun != pace->step.begun || users.begun != users.ended;
 	ns = pause_for(pool, bytes, ktime_get_ns() - pace->began);
 	if (!ns)
 		return;
+	WRITE_ONCE(pace->phase, PACE_PAUSE);
 	wait_event_hrtimeout(pool->resync_wait, READ_ONCE(pool->resync.stop) ||
 			     READ_ONCE(pace->changes) != changes, ns_to_ktime(ns));
-	pause = users_now(pace);
-	learn(&pace->in_pauses, &step, &pause);
-	if (!pace->in_steps || !pace->in_pauses)
+	WRITE_ONCE(pace->phase, PACE_STEP);
+	learn(pace);
+	if (!*step || !*pause)
 		return;
-	if (pace->in_steps > 2 * pace->in_pauses)
+	if (*step > 2 * *pause)
 		pace->quarters = min(2 * pace->quarters, QUARTERS_MOST);
-	else if (pace->in_steps < pace->in_pauses + pace->in_pauses / 4)
+	else if (*step < *pause + *pause / 4)
 		pace->quarters = max(pace->quarters / 2, QUARTERS_LEAST);
 }
 

@@ -12,32 +12,41 @@ struct qbd_pool;
 
 #define QBD_RESYNC_LEAST 4096	/* KiB/s, beside users */
 
+/* What a read or write is timed for: when it began. */
+enum pace_phase {
+	PACE_STEP,
+	PACE_PAUSE,
+	PACE_UNTIMED,	/* no resync ran; or it is something else */
+};
+
 /* Users' I/O: of a CPU, for ever, or the sums. */
 struct pace_users {
 	u32 begun;
 	u32 ended;
-	u32 timed;	/* reads and writes among them that began during a resync */
-	u64 ns;		/* that those took */
+	u32 timed[PACE_UNTIMED];	/* reads and writes among the latter, by phase */
+	u64 ns[PACE_UNTIMED];		/* that those took */
 };
 
 /**
  * struct qbd_pace - how resync goes beside users; see pace.c
  * @cpu: users' counters; all but it and @changes is resync's
  * @changes: of settings
+ * @phase: the present one; users read it
  * @step: the sums when the step began
- * @began: when that was
- * @in_steps: how long users' I/O takes that ends in steps, smoothed, ns
- * @in_pauses: likewise in pauses
+ * @learnt: the sums that @mean has
+ * @began: when the step did
+ * @mean: how long users' I/O takes that begins in steps, and in pauses, smoothed, ns
  * @quarters: of a step, that a pause lasts
  * @busy: users had I/O in the last step
  */
 struct qbd_pace {
 	struct pace_users __percpu *cpu;
 	u32 changes;
+	enum pace_phase phase;
 	struct pace_users step;
+	struct pace_users learnt;
 	u64 began;
-	u64 in_steps;
-	u64 in_pauses;
+	u64 mean[PACE_UNTIMED];
 	u32 quarters;
 	bool busy;
 };

@@ -393,29 +393,55 @@ reads_for() { # SECONDS
 		--size=8M --time_based --runtime="$1" --output-format=json --output="$WORK/fio.json"
 }
 
-# 96 MiB to fill, users that read all the time: they go on nearly as before, and it ends.
+reads_run() {
+	[ "$(io_delta reads "${devs[@]}")" -ge 100 ]
+}
+
+# 16 MiB to fill from one disk, which does one thing at a time, so that users' reads wait behind those of resync: it pauses
+# for them, down to the least that it was told, they go on nearly as before, and it ends when they have.
 beside_users() {
-	local alone beside busy
-	fickle_pool 3 160
-	volume replicas=3 112M
-	random_file "$WORK/data" 96
+	local alone undisturbed beside bytes begun i pid
+	discard_all
+	devs=()
+	for i in 0 1; do
+		nbd_disk "n$i" 48 nbdkit --threads 1 --filter=delay delay-read=1ms
+		devs+=("$REPLY")
+		echo 16 >"/sys/block/${REPLY##*/}/queue/max_sectors_kb"
+	done
+	qbd pool create p "${devs[@]}" --extent-size 1M
+	qbd pool start p
+	message hedge=off
+	message resync least 512
+	volume replicas=2 32M
+	random_file "$WORK/data" 16
 	put "$WORK/data"
-	message fail 2
+	message fail 1
 	put "$WORK/data"
 	reads_for 3
 	alone=$(mean_us)
-	qbd backend readd p "${devs[2]}"
-	reads_for 6
-	beside=$(mean_us)
-	busy=$(pool_status resync_bytes)
-	echo "reads take $alone us alone and $beside us beside a resync of $busy bytes in 6 s"
-	assert_ge "$busy" $((1 << 20)) "bytes of resync beside users"
-	assert_le "$beside" $((alone * 4 + 1000)) "us of a read beside a resync"
-	# Alone it has nothing to wait for.
+	begun=$(date +%s%3N)
+	qbd backend readd p "${devs[1]}"
 	repaired 60
-	assert_eq "$(pool_status resync_bytes)" $((96 << 20)) "bytes of resync"
-	lose 0 1
+	undisturbed=$(($(date +%s%3N) - begun))
+	message fail 1
+	put "$WORK/data"
+	io_mark "${devs[@]}"
+	reads_for 8 &
+	pid=$!
+	wait_until 10 reads_run
+	qbd backend readd p "${devs[1]}"
+	wait "$pid"
+	bytes=$(pool_status resync_bytes)
+	beside=$(mean_us)
+	echo "a read takes $alone us alone, $beside us beside a resync of $bytes bytes in 8 s; alone that takes $undisturbed ms"
+	assert_ge "$bytes" $((1 << 20)) "bytes of resync beside users"
+	assert_le "$bytes" $((8 << 20)) "bytes of resync beside users"
+	assert_le "$beside" $((alone * 4 + 1000)) "us of a read beside a resync"
+	repaired 60
+	assert_eq "$(pool_status resync_bytes)" $((16 << 20)) "bytes of resync"
+	lose 0
 	same "$WORK/data"
+	qbd pool stop p
 }
 
 subtest errors-of-reads-have-a-limit errors_of_reads
