@@ -173,7 +173,7 @@ hosts_end() (
 hosts_kill() {
 	local dir
 	for dir in "$WORK"/host/*; do
-		[ ! -e "$dir/pid" ] || host_kill "${dir##*/}" || :
+		[ ! -e "$dir/pid" ] || host_dead "${dir##*/}" || host_kill "${dir##*/}" || :
 		host_fence "${dir##*/}"
 	done
 }

@@ -76,8 +76,14 @@ vm_said() { # HOST REGEX: how often
 	grep -ac "$2" "$WORK/host/$1/console" || :
 }
 
-vm_has_said() { # HOST REGEX COUNT
-	[ "$(vm_said "$1" "$2")" -ge "$3" ]
+# vm_says HOST REGEX COUNT: waits until it has said that so often.
+vm_says() {
+	wait_until 100 vm_has_said_or_host_ended "$@"
+	[ "$(vm_said "$1" "$2")" -ge "$3" ] || fail "host $1 died"
+}
+
+vm_has_said_or_host_ended() {
+	[ "$(vm_said "$1" "$2")" -ge "$3" ] || [ -e "$WORK/host/$1/ended" ]
 }
 
 # Reads the pieces that are whole.
@@ -120,7 +126,7 @@ vm_moves() {
 	stream_reader >"$WORK/reader"
 	host alpha "$start && qbd volume create tank/v --size 48M --ec 2+1 && mkfs.ext4 -q $volume"
 	vm_begin alpha "$accelerator" cache=none,aio=native
-	wait_until 100 vm_has_said alpha '^vm: round' 1
+	vm_says alpha '^vm: round' 1
 	host beta "$start --standby"
 	vm_begin beta "$accelerator" cache=writeback -incoming "'exec:bash $WORK/reader'"
 	begun=$(vm_said alpha '^vm: wrote')
@@ -133,14 +139,14 @@ vm_moves() {
 	# A standby that a busy machine starved for 2 s is none, for the moment.
 	wait_until 60 handed_over
 	# What it says first may be of what was done here; then it is of a write there.
-	wait_until 100 vm_has_said beta '^vm: wrote' 2
+	vm_says beta '^vm: wrote' 2
 	echo "$(($(date +%s%3N) - begun)) ms from the hand-over to a write there that ended"
-	wait_until 100 vm_has_said beta '^vm: round' 3
+	vm_says beta '^vm: round' 3
 	# Where it was it is no more.
 	host alpha "kill \$(cat $WORK/host/alpha/vm.pid)"
 	host alpha 'qbd pool stop tank'
 	host beta 'echo stop >/run/tmp/console'
-	wait_until 100 vm_has_said beta '^vm: ends' 1
+	vm_says beta '^vm: ends' 1
 	cat "$WORK"/host/{alpha,beta}/console | tr -d '\r' >"$WORK/said"
 	vm_saw_nothing "$WORK/said"
 	grep -x 'vm: all is right' "$WORK/said"
