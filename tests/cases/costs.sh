@@ -125,7 +125,7 @@ journaled_part() { # K M DISKS W...
 	for w; do
 		eval "part() { write_at $((2 * k + (k - w) / 2)) $w; }"
 		echo "$w blocks of $k+$m"
-		measure first_write part
+		measure first_write part destaged
 		# The blocks, and a block of the ring for what the headers take.
 		costs 0 0 "$members" $((8 * (w + 1) * members)) "$members"
 		at_most 1 writes
@@ -133,7 +133,7 @@ journaled_part() { # K M DISKS W...
 	# Durable already: a flush finds nothing.
 	flush_it() { sync "$v"; }
 	flushed_part() { first_write; sync "$v"; part; }
-	measure flushed_part flush_it
+	measure flushed_part flush_it destaged
 	costs 0 0 0 0 0
 }
 

@@ -116,14 +116,19 @@ host_begin() {
 host_end() {
 	local dir=$WORK/host/$1 n
 	n=$(cat "$dir/number")
-	wait_until 120 host_answered "$dir/status.$n" "$1"
-	[ -e "$dir/status.$n" ] || fail "host $1 died: $(<"$dir/out")"
+	host_until "$1" 120 test -e "$dir/status.$n"
 	cat "$dir/output.$n"
 	return "$(cat "$dir/status.$n")"
 }
 
-host_answered() { # STATUS NAME: or it will not
-	[ -e "$1" ] || [ -e "$WORK/host/$2/ended" ]
+# host_until NAME SECONDS COMMAND...: as wait_until, for what that host is to do; it is told if it died.
+host_until() {
+	wait_until "$2" host_did_or_ended "$1" "${@:3}"
+	"${@:3}" || fail "host $1 died: $(<"$WORK/host/$1/out")"
+}
+
+host_did_or_ended() {
+	"${@:2}" || [ -e "$WORK/host/$1/ended" ]
 }
 
 host() {

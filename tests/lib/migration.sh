@@ -76,14 +76,12 @@ vm_said() { # HOST REGEX: how often
 	grep -ac "$2" "$WORK/host/$1/console" || :
 }
 
-# vm_says HOST REGEX COUNT: waits until it has said that so often.
-vm_says() {
-	wait_until 100 vm_has_said_or_host_ended "$@"
-	[ "$(vm_said "$1" "$2")" -ge "$3" ] || fail "host $1 died"
+vm_has_said() { # HOST REGEX COUNT
+	[ "$(vm_said "$1" "$2")" -ge "$3" ]
 }
 
-vm_has_said_or_host_ended() {
-	[ "$(vm_said "$1" "$2")" -ge "$3" ] || [ -e "$WORK/host/$1/ended" ]
+vm_says() { # HOST REGEX COUNT
+	host_until "$1" 100 vm_has_said "$@"
 }
 
 # Reads the pieces that are whole.
@@ -132,7 +130,7 @@ vm_moves() {
 	begun=$(vm_said alpha '^vm: wrote')
 	host alpha "echo 'migrate_set_parameter downtime-limit 2000' >/run/tmp/monitor.in
 		echo 'migrate -d \"exec:split -b 1M -a 5 -d - $stream/s. && touch $stream/end\"' >/run/tmp/monitor.in"
-	wait_until 100 test -e "$stream/taken"
+	host_until beta 100 test -e "$stream/taken"
 	echo "it wrote $(($(vm_said alpha '^vm: wrote') - begun)) times while its memory went to the other host"
 	# It is paused here, and all of it is there: nothing goes on before the pool is there, too.
 	assert_eq "$(vm_said beta '^vm: wrote')" 0 'writes there before the hand-over'

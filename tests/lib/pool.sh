@@ -111,6 +111,13 @@ pool_status() {
 	esac
 }
 
+status_fields() { # FIELD...
+	local field
+	for field; do
+		pool_status "$field"
+	done
+}
+
 # tag_of_pool: of its newest epoch, as force_history takes it.
 tag_of_pool() {
 	pool_status epoch | sed 's/.*://'
@@ -241,18 +248,21 @@ disk_counts() {
 	done
 }
 
-# measure PREPARE COMMAND: run both, and count what COMMAND does to the disks in devs: sets the arrays
+# measure PREPARE COMMAND [FIELD...]: run both, and count what COMMAND does to the disks in devs: sets the arrays
 # reads, read_sectors, writes, write_sectors and flushes, an element a disk. A checkpoint that comes in
-# between by itself would be counted, too, so then it is done again. PREPARE follows a checkpoint.
+# between by itself would be counted, too, or a read that is late and hedged, so then it is done again; likewise when
+# these fields of the pool's status change from the begin of PREPARE on. PREPARE follows a checkpoint.
 measure() {
-	local before after i try checkpoints
+	local before after i try checkpoints fields
 	for try in 1 2 3 4 5 6 7 8; do
 		message checkpoint
 		checkpoints=$(pool_status checkpoints)
+		fields=$(status_fields hedged "${@:3}")
 		$1
 		disk_counts before
 		$2
 		disk_counts after
+		[ "$(status_fields hedged "${@:3}")" = "$fields" ] || continue
 		message checkpoint
 		[ "$(pool_status checkpoints)" != $((checkpoints + 1)) ] || break
 	done
