@@ -44,7 +44,8 @@ struct qbd_io {
 	u32 recovered;
 	struct bvec_iter iter;	/* as it came: completion advances the bio's own */
 	enum pace_phase phase;
-	u64 start_ns;		/* if it is timed */
+	u32 steps;		/* of resync that had begun, if it is timed */
+	u64 start_ns;		/* likewise */
 	struct work_struct work;
 };
 
@@ -75,9 +76,9 @@ int qbd_discard_map(struct qbd_io *io);
 /* A user's I/O begins; in map(), before anything can end it. */
 static inline void qbd_pace_user_begins(struct qbd_pool *pool, struct qbd_io *io, bool timed)
 {
-	io->phase = PACE_UNTIMED;
-	if (timed && READ_ONCE(pool->resync.running)) {
-		io->phase = READ_ONCE(pool->pace.phase);
+	io->phase = timed ? READ_ONCE(pool->pace.phase) : PACE_UNTIMED;
+	if (io->phase != PACE_UNTIMED) {
+		io->steps = READ_ONCE(pool->pace.steps);
 		io->start_ns = ktime_get_ns();
 	}
 	this_cpu_inc(pool->pace.cpu->begun);
@@ -87,6 +88,9 @@ static inline void qbd_pace_user_begins(struct qbd_pool *pool, struct qbd_io *io
 static inline void qbd_pace_user_ends(struct qbd_pool *pool, struct qbd_io *io)
 {
 	if (io->phase != PACE_UNTIMED) {
+		/* One that began in a pause may have waited for the next step. */
+		if (io->steps != READ_ONCE(pool->pace.steps))
+			io->phase = PACE_STEP;
 		this_cpu_add(pool->pace.cpu->ns[io->phase], ktime_get_ns() - io->start_ns);
 		this_cpu_inc(pool->pace.cpu->timed[io->phase]);
 	}

@@ -3,12 +3,13 @@
  * The pace of resync: as fast as it can while nobody uses the volumes, and beside
  * users so that they hardly see it.
  *
- * Resync works in steps. After one during which users had I/O it pauses, and what
- * users' reads and writes took that began in the step and in the pause is compared:
- * what waits behind a step's I/O may end when that has ended. The pause
- * is some quarters of the step; there are more of them the more users suffer: twice
- * as many when I/O in steps takes more than twice as long as in pauses, half as many
- * when it takes less than five quarters. It begins with four times the step.
+ * Resync works in steps. While users have I/O, or had some a moment ago, it pauses
+ * after each, and what users' reads and writes take that meet steps is compared with
+ * what those take that begin and end in a pause. The pause is some quarters of the
+ * step; there are more of them the more users suffer: twice as many when I/O that
+ * meets steps takes more than twice as long as I/O that does not, or when pauses are
+ * too short for any; half as many when it takes less than five quarters. A resync
+ * begins with four times the step.
  *
  * Two bounds: never faster than the limit, if one is set ("resync rate"), and,
  * beside users, not slower than the least ("resync least"), so that redundancy
@@ -47,11 +48,14 @@ static struct pace_users users_now(const struct qbd_pace *pace)
 	return now;
 }
 
-/* Adds to the smoothed means what I/O took that ended since the last time. */
-static void learn(struct qbd_pace *pace)
+/*
+ * Adds to the smoothed means what I/O took that ended since the last time. Returns a
+ * bit for each that something was added to.
+ */
+static unsigned int learn(struct qbd_pace *pace)
 {
 	struct pace_users now = users_now(pace);
-	unsigned int phase;
+	unsigned int phase, added = 0;
 	u64 *mean, ns;
 	u32 nr;
 
@@ -62,8 +66,10 @@ static void learn(struct qbd_pace *pace)
 		ns = div_u64(now.ns[phase] - pace->learnt.ns[phase], nr);
 		mean = &pace->mean[phase];
 		*mean = *mean ? *mean - *mean / 8 + ns / 8 : ns;
+		added |= BIT(phase);
 	}
 	pace->learnt = now;
+	return added;
 }
 
 /**
@@ -78,6 +84,22 @@ u32 qbd_pace_rows(struct qbd_pool *pool, u32 rows)
 }
 
 /**
+ * qbd_pace_start - a resync begins: nothing is known of users
+ * @pool: the pool
+ */
+void qbd_pace_start(struct qbd_pool *pool)
+{
+	struct qbd_pace *pace = &pool->pace;
+
+	memset(pace->mean, 0, sizeof(pace->mean));
+	pace->learnt = users_now(pace);
+	pace->begun = pace->learnt.begun;
+	pace->used = 0;
+	pace->busy = false;
+	pace->quarters = QUARTERS_FIRST;
+}
+
+/**
  * qbd_pace_begin - a step of resync begins
  * @pool: the pool
  */
@@ -85,25 +107,52 @@ void qbd_pace_begin(struct qbd_pool *pool)
 {
 	struct qbd_pace *pace = &pool->pace;
 
-	pace->step = users_now(pace);
+	WRITE_ONCE(pace->steps, pace->steps + 1);
+	WRITE_ONCE(pace->phase, PACE_STEP);
 	pace->began = ktime_get_ns();
+}
+
+/* What so many KiB a second take for @bytes, beyond a step. */
+static u64 beyond(u64 bytes, u32 rate, u64 step_ns)
+{
+	u64 ns = div_u64(bytes * (NSEC_PER_SEC >> 10), rate);
+
+	return ns > step_ns ? ns - step_ns : 0;
 }
 
 static u64 pause_for(struct qbd_pool *pool, u64 bytes, u64 step_ns)
 {
 	struct qbd_pace *pace = &pool->pace;
 	u32 rate = READ_ONCE(pool->resync_rate), least = READ_ONCE(pool->resync_least);
-	u64 pause = 0, at_least;
+	u64 pause = 0;
 
-	/* KiB a second: bytes / rate is about the milliseconds that they take. */
 	if (pace->busy) {
 		pause = step_ns * pace->quarters / 4;
-		if (least) {
-			at_least = div_u64(bytes * NSEC_PER_MSEC, least);
-			pause = min(pause, at_least > step_ns ? at_least - step_ns : 0);
-		}
+		if (least)
+			pause = min(pause, beyond(bytes, least, step_ns));
 	}
-	return rate ? max(pause, div_u64(bytes * NSEC_PER_MSEC, rate)) : pause;
+	return rate ? max(pause, beyond(bytes, rate, step_ns)) : pause;
+}
+
+/* Sleeps as long as it takes, and longer or shorter when that is set meanwhile. Did it? */
+static bool take_pause(struct qbd_pool *pool, u64 bytes, u64 now)
+{
+	struct qbd_pace *pace = &pool->pace;
+	u64 ns, slept, step_ns = now - pace->began;
+	u32 changes;
+
+	do {
+		changes = READ_ONCE(pace->changes);
+		ns = pause_for(pool, bytes, step_ns);
+		slept = ktime_get_ns() - now;
+		if (!ns || slept >= ns)
+			break;
+		WRITE_ONCE(pace->phase, PACE_PAUSE);
+		wait_event_hrtimeout(pool->resync_wait, READ_ONCE(pool->resync.stop) ||
+				     READ_ONCE(pace->changes) != changes,
+				     ns_to_ktime(ns - slept));
+	} while (!READ_ONCE(pool->resync.stop) && READ_ONCE(pace->changes) != changes);
+	return pace->phase == PACE_PAUSE;
 }
 
 /**
@@ -113,29 +162,28 @@ static u64 pause_for(struct qbd_pool *pool, u64 bytes, u64 step_ns)
  */
 void qbd_pace_end(struct qbd_pool *pool, u64 bytes)
 {
+	const u64 *met = &pool->pace.mean[PACE_STEP], *unmet = &pool->pace.mean[PACE_PAUSE];
 	struct qbd_pace *pace = &pool->pace;
-	const u64 *step = &pace->mean[PACE_STEP], *pause = &pace->mean[PACE_PAUSE];
 	struct pace_users users = users_now(pace);
-	u32 changes = READ_ONCE(pace->changes);
-	u64 ns;
+	u64 now = ktime_get_ns();
+	unsigned int added;
+	bool paused;
 
-	atomic64_add(bytes, &pool->resync.bytes);
-	if (!pace->quarters)
-		pace->quarters = QUARTERS_FIRST;
-	pace->busy = users.begun != pace->step.begun || users.begun != users.ended;
-	ns = pause_for(pool, bytes, ktime_get_ns() - pace->began);
-	if (!ns)
+	if (users.begun != pace->begun || users.begun != users.ended)
+		pace->used = now;
+	pace->begun = users.begun;
+	/* One who waits for each I/O before the next has none at many a moment. */
+	pace->busy = pace->used && now - pace->used < NSEC_PER_SEC;
+	paused = take_pause(pool, bytes, now);
+	WRITE_ONCE(pace->phase, PACE_UNTIMED);
+	if (!paused)
 		return;
-	WRITE_ONCE(pace->phase, PACE_PAUSE);
-	wait_event_hrtimeout(pool->resync_wait, READ_ONCE(pool->resync.stop) ||
-			     READ_ONCE(pace->changes) != changes, ns_to_ktime(ns));
-	WRITE_ONCE(pace->phase, PACE_STEP);
-	learn(pace);
-	if (!*step || !*pause)
+	added = learn(pace);
+	if (!(added & BIT(PACE_STEP)))
 		return;
-	if (*step > 2 * *pause)
+	if (!(added & BIT(PACE_PAUSE)) || *met > 2 * *unmet)
 		pace->quarters = min(2 * pace->quarters, QUARTERS_MOST);
-	else if (*step < *pause + *pause / 4)
+	else if (*met < *unmet + *unmet / 4)
 		pace->quarters = max(pace->quarters / 2, QUARTERS_LEAST);
 }
 
@@ -153,6 +201,7 @@ int qbd_pace_init(struct qbd_pool *pool)
 {
 	init_waitqueue_head(&pool->resync_wait);
 	pool->resync_least = QBD_RESYNC_LEAST;
+	pool->pace.phase = PACE_UNTIMED;
 	pool->pace.cpu = alloc_percpu(struct pace_users);
 	return pool->pace.cpu ? 0 : -ENOMEM;
 }

@@ -12,18 +12,18 @@ struct qbd_pool;
 
 #define QBD_RESYNC_LEAST 4096	/* KiB/s, beside users */
 
-/* What a read or write is timed for: when it began. */
+/* What resync does, and what a user's read or write is timed for. */
 enum pace_phase {
-	PACE_STEP,
-	PACE_PAUSE,
-	PACE_UNTIMED,	/* no resync ran; or it is something else */
+	PACE_STEP,	/* it met a step */
+	PACE_PAUSE,	/* it met none */
+	PACE_UNTIMED,	/* neither: it is not timed */
 };
 
 /* Users' I/O: of a CPU, for ever, or the sums. */
 struct pace_users {
 	u32 begun;
 	u32 ended;
-	u32 timed[PACE_UNTIMED];	/* reads and writes among the latter, by phase */
+	u32 timed[PACE_UNTIMED];	/* the latter that are timed, by phase */
 	u64 ns[PACE_UNTIMED];		/* that those took */
 };
 
@@ -31,21 +31,25 @@ struct pace_users {
  * struct qbd_pace - how resync goes beside users; see pace.c
  * @cpu: users' counters; all but it and @changes is resync's
  * @changes: of settings
- * @phase: the present one; users read it
- * @step: the sums when the step began
+ * @phase: the present one; users read it, and @steps
+ * @steps: how many have begun
+ * @began: when the last one did
+ * @begun: users' I/O that had when the last one ended
+ * @used: when a step last found that users have I/O; 0: none did
  * @learnt: the sums that @mean has
- * @began: when the step did
- * @mean: how long users' I/O takes that begins in steps, and in pauses, smoothed, ns
+ * @mean: how long users' I/O takes that meets steps, and that meets none, smoothed, ns
  * @quarters: of a step, that a pause lasts
- * @busy: users had I/O in the last step
+ * @busy: users had I/O a moment ago
  */
 struct qbd_pace {
 	struct pace_users __percpu *cpu;
 	u32 changes;
 	enum pace_phase phase;
-	struct pace_users step;
-	struct pace_users learnt;
+	u32 steps;
 	u64 began;
+	u32 begun;
+	u64 used;
+	struct pace_users learnt;
 	u64 mean[PACE_UNTIMED];
 	u32 quarters;
 	bool busy;
@@ -55,6 +59,7 @@ struct qbd_pace {
 int qbd_pace_init(struct qbd_pool *pool);
 void qbd_pace_exit(struct qbd_pool *pool);
 u32 qbd_pace_rows(struct qbd_pool *pool, u32 rows);
+void qbd_pace_start(struct qbd_pool *pool);
 void qbd_pace_begin(struct qbd_pool *pool);
 void qbd_pace_end(struct qbd_pool *pool, u64 bytes);
 void qbd_pace_changed(struct qbd_pool *pool);

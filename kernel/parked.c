@@ -137,6 +137,7 @@ bool qbd_io_end(struct qbd_io *io, int err)
 	/* As it is now: what waited may have been failed meanwhile. */
 	if (t->leaving == QBD_STAYS && READ_ONCE(pool->on_loss_queue) &&
 	    !READ_ONCE(pool->stopping)) {
+		io->phase = PACE_UNTIMED;	/* it is no resync that it waits for */
 		bio_list_add(&pool->parked, qbd_io_bio(io));
 		WRITE_ONCE(pool->nr_parked, pool->nr_parked + 1);
 		io = NULL;

@@ -267,9 +267,12 @@ static int resync_chunk(struct qbd_chunk *chunk)
 			nr = min(qbd_pace_rows(pool, layer->io_rows), layer->rows - row);
 			qbd_pace_begin(pool);
 			err = fill_rows(chunk, fill, row, nr, &bytes);
+			if (!err)
+				atomic64_add(bytes, &pool->resync.bytes);
+			/* A step that failed was I/O, too. */
+			qbd_pace_end(pool, err ? nr * layer->block_size : bytes);
 			if (err)
 				return err;
-			qbd_pace_end(pool, bytes);
 		}
 		err = finish(chunk, fill, times);
 		if (err)
@@ -413,6 +416,7 @@ void qbd_resync_work(struct work_struct *work)
 	if (!pool->resync.again) {
 		atomic64_set(&pool->resync.done, 0);
 		atomic64_set(&pool->resync.bytes, 0);
+		qbd_pace_start(pool);
 	}
 	atomic64_set(&pool->resync.todo, atomic64_read(&pool->resync.done) +
 					 qbd_chunks_count(pool, wants_resync));

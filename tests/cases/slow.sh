@@ -434,7 +434,7 @@ beside_users() {
 	bytes=$(pool_status resync_bytes)
 	beside=$(mean_us)
 	echo "a read takes $alone us alone, $beside us beside a resync of $bytes bytes in 8 s; alone that takes $undisturbed ms"
-	assert_ge "$bytes" $((1 << 20)) "bytes of resync beside users"
+	assert_ge "$bytes" $((2 << 20)) "bytes of resync beside users"
 	assert_le "$bytes" $((8 << 20)) "bytes of resync beside users"
 	assert_le "$beside" $((alone * 4 + 1000)) "us of a read beside a resync"
 	repaired 60
