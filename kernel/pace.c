@@ -134,25 +134,42 @@ static u64 pause_for(struct qbd_pool *pool, u64 bytes, u64 step_ns)
 	return rate ? max(pause, beyond(bytes, rate, step_ns)) : pause;
 }
 
-/* Sleeps as long as it takes, and longer or shorter when that is set meanwhile. Did it? */
-static bool take_pause(struct qbd_pool *pool, u64 bytes, u64 now)
+/* Are there users? One who waits for each I/O before the next has none at many a moment. */
+static void look(struct qbd_pool *pool)
 {
 	struct qbd_pace *pace = &pool->pace;
-	u64 ns, slept, step_ns = now - pace->began;
+	struct pace_users users = users_now(pace);
+	u64 now = ktime_get_ns();
+
+	/* What is parked waits for backends, and nobody is disturbed who waits for it. */
+	if (users.begun != pace->begun ||
+	    users.begun - users.ended > READ_ONCE(pool->nr_parked))
+		pace->used = now;
+	pace->begun = users.begun;
+	pace->busy = pace->used && now - pace->used < NSEC_PER_SEC;
+}
+
+/* Sleeps as long as it takes, and longer or shorter when that changes meanwhile. Did it? */
+static bool take_pause(struct qbd_pool *pool, u64 bytes)
+{
+	struct qbd_pace *pace = &pool->pace;
+	u64 ns, slept, now = ktime_get_ns(), step_ns = now - pace->began;
 	u32 changes;
 
-	do {
-		changes = READ_ONCE(pace->changes);
+	for (;;) {
+		/* Before the settings are read. Pairs with qbd_pace_changed(). */
+		changes = smp_load_acquire(&pace->changes);
+		look(pool);
 		ns = pause_for(pool, bytes, step_ns);
 		slept = ktime_get_ns() - now;
-		if (!ns || slept >= ns)
-			break;
+		if (slept >= ns || READ_ONCE(pool->resync.stop))
+			return pace->phase == PACE_PAUSE;
 		WRITE_ONCE(pace->phase, PACE_PAUSE);
+		/* For a second: users may end, and a longer sleep is reported as a hang. */
 		wait_event_hrtimeout(pool->resync_wait, READ_ONCE(pool->resync.stop) ||
 				     READ_ONCE(pace->changes) != changes,
-				     ns_to_ktime(ns - slept));
-	} while (!READ_ONCE(pool->resync.stop) && READ_ONCE(pace->changes) != changes);
-	return pace->phase == PACE_PAUSE;
+				     ns_to_ktime(min_t(u64, ns - slept, NSEC_PER_SEC)));
+	}
 }
 
 /**
@@ -164,17 +181,9 @@ void qbd_pace_end(struct qbd_pool *pool, u64 bytes)
 {
 	const u64 *met = &pool->pace.mean[PACE_STEP], *unmet = &pool->pace.mean[PACE_PAUSE];
 	struct qbd_pace *pace = &pool->pace;
-	struct pace_users users = users_now(pace);
-	u64 now = ktime_get_ns();
+	bool paused = take_pause(pool, bytes);
 	unsigned int added;
-	bool paused;
 
-	if (users.begun != pace->begun || users.begun != users.ended)
-		pace->used = now;
-	pace->begun = users.begun;
-	/* One who waits for each I/O before the next has none at many a moment. */
-	pace->busy = pace->used && now - pace->used < NSEC_PER_SEC;
-	paused = take_pause(pool, bytes, now);
 	WRITE_ONCE(pace->phase, PACE_UNTIMED);
 	if (!paused)
 		return;
@@ -193,7 +202,8 @@ void qbd_pace_end(struct qbd_pool *pool, u64 bytes)
  */
 void qbd_pace_changed(struct qbd_pool *pool)
 {
-	WRITE_ONCE(pool->pace.changes, pool->pace.changes + 1);
+	/* After the setting. Pairs with take_pause(). */
+	smp_store_release(&pool->pace.changes, pool->pace.changes + 1);
 	wake_up_all(&pool->resync_wait);
 }
 

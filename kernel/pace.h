@@ -34,8 +34,8 @@ struct pace_users {
  * @phase: the present one; users read it, and @steps
  * @steps: how many have begun
  * @began: when the last one did
- * @begun: users' I/O that had when the last one ended
- * @used: when a step last found that users have I/O; 0: none did
+ * @begun: users' I/O that had when it was last looked at
+ * @used: when users last had some then; 0: not yet
  * @learnt: the sums that @mean has
  * @mean: how long users' I/O takes that meets steps, and that meets none, smoothed, ns
  * @quarters: of a step, that a pause lasts

@@ -270,11 +270,14 @@ static int resync_chunk(struct qbd_chunk *chunk)
 			if (!err)
 				atomic64_add(bytes, &pool->resync.bytes);
 			/* A step that failed was I/O, too. */
-			qbd_pace_end(pool, err ? nr * layer->block_size : bytes);
+			qbd_pace_end(pool, err ? max_t(u64, bytes, nr * layer->block_size) : bytes);
 			if (err)
 				return err;
 		}
+		/* Users wait for its flushes. */
+		qbd_pace_begin(pool);
 		err = finish(chunk, fill, times);
+		qbd_pace_end(pool, 0);
 		if (err)
 			return err;
 	}

@@ -189,6 +189,10 @@ late_pool() {
 	message hold_off 0
 }
 
+late_load_runs() { # PID: or it has ended
+	io_in_flight "$v" || ! kill -0 "$1" 2>/dev/null
+}
+
 # One server is late with what is read, one with what is written, by about the deadline: so answers come just before it,
 # and just after, when nobody waits for them and all that they could hurt goes on. A third is late with all discards.
 answers_late() { # POLICY LATE...: of these answers some are late for certain
@@ -212,7 +216,7 @@ answers_late() { # POLICY LATE...: of these answers some are late for certain
 			--size=4M --bsrange=4k-64k --io_size=2M --verify=crc32c --do_verify=1 --verify_fatal=1 \
 			--randrepeat=0 --output="$WORK/fio.out" &
 		load=$!
-		wait_until 10 io_in_flight "$v"
+		wait_until 10 late_load_runs "$load"
 		deadlines_wander "${delays[0]}" "${delays[1]}" &
 		wait $load || { cat "$WORK/fio.out"; fail "fio saw errors"; }
 		touch "$WORK/enough"
