@@ -314,13 +314,18 @@ nobody_waits_for() {
 }
 
 hedged_reads() { # POLICY DISKS
-	local won late=$((1500 * slowness))
+	local won late=$((1500 * slowness)) try
 	hedging_pool "$@"
 	won=$(pool_status hedges_won)
-	# Of copies one of the two is the nearest.
-	nobody_waits_for d1 $late
-	takes d1 3
-	nobody_waits_for d0 $late
+	# Of copies one of the two is the nearest, and may be the other one a moment later.
+	for ((try = 0; try < 4; try++)); do
+		nobody_waits_for d1 $late
+		takes d1 3
+		nobody_waits_for d0 $late
+		[ "$(pool_status hedges_won)" = "$won" ] || break
+		takes d0 3
+		read_all_over
+	done
 	echo "longest $longest ms, $(pool_status hedged) hedged, $(pool_status hedges_won) won"
 	assert_ge "$(pool_status hedges_won)" $((won + 1)) "hedges that were first"
 	# They are late, but come, when nobody waits any more; the pool stops after that.

@@ -19,6 +19,9 @@ far_host() {
 	ip netns add "far$host"
 	ip link add "far$host" type veth peer name eth0 netns "far$host"
 	ip addr add "10.77.$host.1/24" dev "far$host"
+	# A frame of AoE has the pages of its bio, and no reference: one that was sent again and waits at the other end when
+	# the first is answered would have pages that are something else by then. So a frame is copied, as by a wire.
+	ethtool -K "far$host" tx-scatter-gather off >/dev/null
 	# AoE has one frame for a request.
 	ip link set "far$host" mtu 9000 up
 	ip -n "far$host" addr add "10.77.$host.2/24" dev eth0
