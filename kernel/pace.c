@@ -179,10 +179,10 @@ static bool take_pause(struct qbd_pool *pool, u64 bytes)
  */
 void qbd_pace_end(struct qbd_pool *pool, u64 bytes)
 {
-	const u64 *met = &pool->pace.mean[PACE_STEP], *unmet = &pool->pace.mean[PACE_PAUSE];
 	struct qbd_pace *pace = &pool->pace;
 	bool paused = take_pause(pool, bytes);
 	unsigned int added;
+	u64 met, unmet;
 
 	WRITE_ONCE(pace->phase, PACE_UNTIMED);
 	if (!paused)
@@ -190,9 +190,11 @@ void qbd_pace_end(struct qbd_pool *pool, u64 bytes)
 	added = learn(pace);
 	if (!(added & BIT(PACE_STEP)))
 		return;
-	if (!(added & BIT(PACE_PAUSE)) || *met > 2 * *unmet)
+	met = pace->mean[PACE_STEP];
+	unmet = pace->mean[PACE_PAUSE];
+	if (!(added & BIT(PACE_PAUSE)) || met > 2 * unmet)
 		pace->quarters = min(2 * pace->quarters, QUARTERS_MOST);
-	else if (*met < *unmet + *unmet / 4)
+	else if (met < unmet + unmet / 4)
 		pace->quarters = max(pace->quarters / 2, QUARTERS_LEAST);
 }
 

@@ -190,7 +190,7 @@ late_pool() {
 }
 
 late_load_runs() { # PID: or it has ended
-	io_in_flight "$v" || ! kill -0 "$1" 2>/dev/null
+	io_in_flight "$v" || ended "$1"
 }
 
 # One server is late with what is read, one with what is written, by about the deadline: so answers come just before it,

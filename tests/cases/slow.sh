@@ -405,7 +405,7 @@ reads_run() {
 # 16 MiB to fill from one disk, which does one thing at a time, so that users' reads wait behind those of resync: it pauses
 # for them, down to the least that it was told, they go on nearly as before, and it ends when they have.
 beside_users() {
-	local alone undisturbed beside bytes begun i pid
+	local alone undisturbed beside bytes i pid ms
 	discard_all
 	devs=()
 	for i in 0 1; do
@@ -424,10 +424,9 @@ beside_users() {
 	put "$WORK/data"
 	reads_for 3
 	alone=$(mean_us)
-	begun=$(date +%s%3N)
-	qbd backend readd p "${devs[1]}"
-	repaired 60
-	undisturbed=$(($(date +%s%3N) - begun))
+	let_in() { qbd backend readd p "${devs[1]}" && repaired 60; }
+	took let_in
+	undisturbed=$ms
 	message fail 1
 	put "$WORK/data"
 	io_mark "${devs[@]}"
