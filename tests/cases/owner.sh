@@ -20,7 +20,15 @@ now() {
 	date +%s%3N
 }
 
-# fresh: no host owns a new pool tank with a volume v, of which alpha wrote the first MiB.
+# put HOST LETTER [CONV]: the first MiB of the volume. dd flushes only with CONV fsync, not where a pipe gave it less than a
+# block.
+put() {
+	host "$1" "head -c 1M /dev/zero | tr '\0' $2 |
+		dd of=$volume bs=64k iflag=fullblock oflag=direct ${3:+conv=$3} status=none"
+}
+
+# fresh: no host owns a new pool tank with a volume v, of which alpha wrote the first MiB, durable: what was not flushed
+# may be what it was before, once the owner is gone.
 fresh() {
 	hosts_end
 	shared_disks 3 48
@@ -28,7 +36,7 @@ fresh() {
 	host_boot alpha
 	host_boot beta
 	host alpha "$start && qbd volume create tank/v --size 8M --replicas 2"
-	host alpha "head -c 1M /dev/zero | tr '\0' a | dd of=$volume bs=64k oflag=direct status=none"
+	put alpha a fsync
 }
 
 sum_a() {
@@ -123,7 +131,7 @@ frozen_writes_nothing() {
 	wait_until 30 test -e "$WORK/host/alpha/writes"
 	host_freeze alpha
 	host beta "$start"
-	host beta "head -c 1M /dev/zero | tr '\0' c | dd of=$volume bs=64k oflag=direct status=none"
+	put beta c
 	host beta 'qbd pool stop tank'
 	before=$(md5sum "$WORK"/disk/*)
 	host_thaw alpha
@@ -143,7 +151,7 @@ frozen_writes_nothing() {
 standby_takes_over() {
 	local begun ms
 	host alpha "$start"
-	host alpha "head -c 1M /dev/zero | tr '\0' a | dd of=$volume bs=64k oflag=direct status=none"
+	put alpha a
 	host beta "$start --standby"
 	assert_match "$(host beta 'dmsetup status tank')" ' standby '
 	assert_eq "$(host beta "blockdev --getsize64 $volume")" $((8 << 20)) size
