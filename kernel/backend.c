@@ -151,16 +151,21 @@ static bool held_back(const struct qbd_bio *qb)
 void qbd_bio_submit(struct qbd_bio *qb)
 {
 	struct qbd_backend *b = qb->backend;
-	bool lost = unlikely(!qbd_bio_may_send(qb)) && qbd_owner_lost(b->pool, NULL);
+	bool lost;
 
-	if (lost || held_back(qb)) {
-		qb->status = BLK_STS_IOERR;
-		qb->done(qb);
-		return;
-	}
 	atomic_inc(&b->inflight);
+	/* Counted, then asked: who ends the lease looks who is counted after that (owner.c). */
+	smp_mb__after_atomic();
 	if (bio_op(&qb->bio) == REQ_OP_READ)
 		qbd_latency_begun(b);
+	lost = unlikely(!qbd_bio_may_send(qb)) && qbd_owner_lost(b->pool, NULL);
+	if (lost || held_back(qb)) {
+		qb->status = BLK_STS_IOERR;
+		qbd_bio_unanswered(qb);
+		return;
+	}
+	if (op_is_write(bio_op(&qb->bio)) && !is_heartbeat(qb))
+		qbd_moment_may_sleep("write-sent");
 	qb->start_ns = ktime_get_ns();
 	qb->bio.bi_opf &= ~QBD_PROBE;
 	if (!qbd_bio_own_pages(qb))

@@ -270,21 +270,24 @@ bool qbd_owner_may_raise(struct qbd_pool *pool, u64 in)
 	       2 * hweight64(in & last) >= hweight64(last);
 }
 
-/* All that was sent to the backends has ended. */
-static bool quiet(struct qbd_pool *pool)
+/*
+ * To which of these backends has something been sent that has not ended? One that is
+ * seen without is done with: what comes after that is counted, and is not sent.
+ */
+static u64 busy(struct qbd_pool *pool, u64 which)
 {
 	unsigned int i;
-	bool busy = false;
 	int idx;
 
 	idx = srcu_read_lock(&pool->backends_srcu);
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		struct qbd_backend *b = pool->backend[i];
 
-		busy |= b && atomic_read(&b->inflight);
+		if (!b || !atomic_read(&b->inflight))
+			which &= ~BIT_ULL(i);
 	}
 	srcu_read_unlock(&pool->backends_srcu, idx);
-	return !busy;
+	return which;
 }
 
 /**
@@ -300,8 +303,8 @@ int qbd_owner_release(struct qbd_pool *pool, u64 next)
 	struct qbd_lease *lease = &pool->lease;
 	struct qbd_heartbeat h;
 	unsigned int i;
+	u64 until, left = ~0ull;
 	bool owned;
-	u64 until;
 
 	spin_lock_irq(&lease->lock);
 	owned = lease->state == QBD_LEASE_OWNS && ktime_get_boottime_ns() < lease->deadline;
@@ -318,9 +321,10 @@ int qbd_owner_release(struct qbd_pool *pool, u64 next)
 		return -ESTALE;
 	qbd_ring_stop(pool, -EIO);
 	wake_up_all(&pool->member_wait);
-	while (!quiet(pool) && ktime_get_boottime_ns() < until)
+	smp_mb();	/* the deadline is seen by whoever is not counted: qbd_bio_submit() */
+	while ((left = busy(pool, left)) && ktime_get_boottime_ns() < until)
 		usleep_range(500, 1000);
-	if (!quiet(pool) || ktime_get_boottime_ns() >= until) {
+	if (left || ktime_get_boottime_ns() >= until) {
 		DMWARN("%s: writes do not end: the pool is not released, and its lease has to run out",
 		       pool->members.pool_name);
 		return -ESTALE;
