@@ -16,7 +16,8 @@
  *	owns		all, up to the deadline	the deadline, or another's nonce twice
  *						running: -> lost; qbd_owner_release(): -> released
  *	lost		nothing, ever again	a new activation
- *	released	nothing but that it is	a new activation
+ *	released	nothing but that it is	writes that do not end: -> lost;
+ *						a new activation
  *
  * The deadline is one number that each write is compared with (qbd_owner_has()). It
  * is moved under the lock, only while it has not passed: a lease that ran out is
@@ -306,6 +307,7 @@ int qbd_owner_release(struct qbd_pool *pool, u64 next)
 	u64 until, left = ~0ull;
 	bool owned;
 
+	qbd_moment("release-begins");
 	spin_lock_irq(&lease->lock);
 	owned = lease->state == QBD_LEASE_OWNS && ktime_get_boottime_ns() < lease->deadline;
 	until = lease->deadline;
@@ -317,8 +319,11 @@ int qbd_owner_release(struct qbd_pool *pool, u64 next)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++)
 		if (lease->beats[i].block)
 			cancel_delayed_work_sync(&lease->beats[i].work);
-	if (!owned)
+	if (!owned) {
+		/* It may have run out, and nobody has seen it yet. */
+		qbd_owner_lost(pool, NULL);
 		return -ESTALE;
+	}
 	qbd_ring_stop(pool, -EIO);
 	wake_up_all(&pool->member_wait);
 	smp_mb();	/* the deadline is seen by whoever is not counted: qbd_bio_submit() */
@@ -327,6 +332,9 @@ int qbd_owner_release(struct qbd_pool *pool, u64 next)
 	if (left || ktime_get_boottime_ns() >= until) {
 		DMWARN("%s: writes do not end: the pool is not released, and its lease has to run out",
 		       pool->members.pool_name);
+		spin_lock_irq(&lease->lock);
+		WRITE_ONCE(lease->state, QBD_LEASE_LOST);
+		spin_unlock_irq(&lease->lock);
 		return -ESTALE;
 	}
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {

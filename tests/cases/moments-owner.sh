@@ -29,47 +29,60 @@ owned_pool() {
 	done
 	dmsetup create q --table "0 8192 qbd-pool 3 ${twins[*]} 1 standby"
 	dmsetup create q-v --table "0 32768 qbd /dev/mapper/q v"
-	assert_eq "$(lease_of p)" owns "the lease of p"
-}
-
-lease_of() { # POOL
-	local line
-	dm -v line status "$1"
-	# shellcheck disable=SC2001 # no shell pattern has the word that is between
-	sed 's/.* lease \([a-z]*\) .*/\1/' <<<"$line"
-}
-
-lease_is() { # POOL WORD
-	[ "$(lease_of "$1")" = "$2" ]
+	assert_eq "$(pool_status lease)" owns "the lease of p"
 }
 
 mode_of() { # POOL
-	dmsetup status "$1" | cut -d ' ' -f 4
-}
-
-is_standby() { # POOL
-	[ "$(mode_of "$1")" = standby ]
+	local line fields
+	dm -v line status "$1"
+	read -r -a fields <<<"$line"
+	echo "${fields[3]}"
 }
 
 # A write was found to be in time, and is not sent yet: the pool is not handed over before it is. Here that takes longer
 # than the lease does, so it is not handed over at all.
 write_on_its_way() {
-	local writer hand_over
+	local writer
 	owned_pool
 	change 0 1
 	hold write-sent
-	change 0 1 &
+	change 0 1 2>/dev/null &
 	writer=$!
 	wait_until 20 is_held write-sent
 	log_mark
 	! message hand_over 2>/dev/null || fail "handed over while a write was on its way"
 	assert_log 'writes do not end: the pool is not released'
+	assert_eq "$(pool_status lease)" lost "the lease of p"
 	assert_eq "$(mode_of q)" standby "the mode of q"
 	go write-sent
 	wait $writer || :
 }
 
+# The lease runs out after the last write, and before a heartbeat finds that: p says so.
+runs_out_on_the_way() {
+	local hand_over i
+	owned_pool
+	hold release-begins
+	message hand_over 2>/dev/null &
+	hand_over=$!
+	wait_until 20 is_held release-begins
+	# Heartbeats wait for the disks.
+	for i in 0 1 2; do
+		dmsetup suspend --noflush "cut$i"
+	done
+	sleep $((lease / 1000 + 1))
+	assert_eq "$(pool_status lease)" owns "the lease of p"
+	go release-begins
+	for i in 0 1 2; do
+		dmsetup resume "cut$i"
+	done
+	! wait $hand_over || fail "handed over, without a lease"
+	assert_eq "$(pool_status lease)" lost "the lease of p"
+	assert_eq "$(pool_status mode)" failed "the mode of p"
+}
+
 module_load
 moments_or_skip
 subtest write-on-its-way write_on_its_way
+subtest runs-out-on-the-way runs_out_on_the_way
 finish

@@ -90,6 +90,7 @@ pool_status() {
 	journal) column=26;;
 	journal_rows) column=27;;
 	destaged) column=28;;
+	lease) column=30;;
 	kept) column=34;;
 	waiting) column=35;;
 	hedge) column=37;;
