@@ -184,6 +184,7 @@ void qbd_bio_unanswered(struct qbd_bio *qb)
 {
 	if (bio_op(&qb->bio) == REQ_OP_READ)
 		qbd_latency_ended(qb->backend, 0);
+	smp_mb__before_atomic();	/* one that is an orphan now counts as that */
 	atomic_dec(&qb->backend->inflight);
 	qb->done(qb);
 }

@@ -27,7 +27,8 @@
  *
  * The end by release: first nothing may be written any more; then every write that
  * was sent has ended; then the blocks say so. A crash between any two leaves a
- * heartbeat that others have to see grow old.
+ * heartbeat that others have to see grow old, and so do orphans: the next owner may
+ * use their backend at once, by a connection of its own, and they may be done then.
  *
  * What a backend still does of writes that it was sent before cannot be fenced.
  *
@@ -292,12 +293,32 @@ static u64 busy(struct qbd_pool *pool, u64 which)
 }
 
 /**
+ * qbd_owner_orphans - has any backend requests that it may yet do, whenever that is?
+ * @pool: the pool
+ */
+bool qbd_owner_orphans(struct qbd_pool *pool)
+{
+	bool found = false;
+	unsigned int i;
+	int idx;
+
+	idx = srcu_read_lock(&pool->backends_srcu);
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		struct qbd_backend *b = pool->backend[i];
+
+		found |= b && qbd_backend_orphans(b);
+	}
+	srcu_read_unlock(&pool->backends_srcu, idx);
+	return found;
+}
+
+/**
  * qbd_owner_release - own the pool no more, and say so to whoever comes next
  * @pool: the pool
  * @next: the nonce that may go on at once; 0: none
  *
  * Sleeps. Nothing is written from here on. Return: 0; -ESTALE when it was over
- * before, or when writes did not end in time: then others have to wait.
+ * before, or when writes did not end in time or left orphans: then others have to wait.
  */
 int qbd_owner_release(struct qbd_pool *pool, u64 next)
 {
@@ -329,7 +350,9 @@ int qbd_owner_release(struct qbd_pool *pool, u64 next)
 	smp_mb();	/* the deadline is seen by whoever is not counted: qbd_bio_submit() */
 	while ((left = busy(pool, left)) && ktime_get_boottime_ns() < until)
 		usleep_range(500, 1000);
-	if (left || ktime_get_boottime_ns() >= until) {
+	/* Nobody waits for orphans, nor says that there are none. */
+	smp_rmb();
+	if (left || qbd_owner_orphans(pool) || ktime_get_boottime_ns() >= until) {
 		DMWARN("%s: writes do not end: the pool is not released, and its lease has to run out",
 		       pool->members.pool_name);
 		spin_lock_irq(&lease->lock);

@@ -23,6 +23,7 @@ void qbd_owner_begin(struct qbd_pool *pool, u64 since);
 void qbd_owner_members(struct qbd_pool *pool);
 bool qbd_owner_may_raise(struct qbd_pool *pool, u64 in);
 bool qbd_owner_lost(struct qbd_pool *pool, const char *how);
+bool qbd_owner_orphans(struct qbd_pool *pool);
 int qbd_owner_release(struct qbd_pool *pool, u64 next);
 const char *qbd_owner_status(struct qbd_pool *pool);
 

@@ -81,8 +81,68 @@ runs_out_on_the_way() {
 	assert_eq "$(pool_status mode)" failed "the mode of p"
 }
 
+# hang: disk 0 does not answer p, which knows that soon; q's requests it answers.
+hang() {
+	dmsetup suspend --noflush --nolockfs cut0
+	wait_until 20 log_line 'backend 0 .* did not answer within .* left to it'
+}
+
+unhang() {
+	dmsetup resume cut0
+}
+
+mode_is() { # POOL MODE
+	[ "$(mode_of "$1")" = "$2" ]
+}
+
+# What a backend has not answered it may do whenever it likes: the pool is not handed over before it has. Nothing is
+# stopped for that.
+orphans_stay_here() {
+	owned_pool
+	message deadline 0 300
+	log_mark
+	hang
+	has_orphans 0 || fail "no orphans"
+	if message hand_over 2>/dev/null; then
+		unhang
+		fail "handed over while requests are in flight"
+	fi
+	assert_log 'hand_over: a backend has requests in flight'
+	assert_eq "$(pool_status lease)" owns "the lease of p"
+	change 5 1
+	unhang
+	wait_until 20 field_is orphans 0 0
+	message hand_over
+	wait_until 20 mode_is q rw
+	holds /dev/mapper/q-v "$WORK/a" 0
+}
+
+# As that, but it stops to answer when all is being stopped for the hand-over.
+orphans_on_the_way() {
+	local hand_over
+	owned_pool
+	message deadline 0 300
+	log_mark
+	hold stop-begun
+	message hand_over 2>/dev/null &
+	hand_over=$!
+	wait_until 20 is_held stop-begun
+	hang
+	go stop-begun
+	if wait $hand_over; then
+		unhang
+		fail "handed over while requests are in flight"
+	fi
+	assert_log 'the pool is not released'
+	assert_eq "$(pool_status lease)" lost "the lease of p"
+	assert_eq "$(mode_of q)" standby "the mode of q"
+	unhang
+}
+
 module_load
 moments_or_skip
 subtest write-on-its-way write_on_its_way
 subtest runs-out-on-the-way runs_out_on_the_way
+subtest orphans-stay-here orphans_stay_here
+subtest orphans-on-the-way orphans_on_the_way
 finish
