@@ -857,7 +857,11 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 	qbd_ring_start(pool, lsn, block);
 	if (!a->empty)
 		qbd_ring_tail(pool, a->replay.first);
+	qbd_moment("start-maps");
 	err = make_maps(a);
+	/* Who fails from here on goes out, if no chunk needs it: member.c. */
+	if (!err)
+		smp_store_release(&pool->maps_known, true);
 	err = err ?: check_needed(a, missing);
 	err = err ?: each_record(a, replay_chunks);
 	if (err)

@@ -306,11 +306,13 @@ static void stamp_work(struct work_struct *work)
 
 /*
  * Who does not own the pool has none in who is in, nor has one that only reads it:
- * another host may own that (rule 12).
+ * another host may own that (rule 12). Nor has a start before it knows who holds last
+ * legs: nothing is written then but heartbeats, which a backend may miss.
  */
 static bool has_a_say(struct qbd_pool *pool)
 {
-	return qbd_owner_acts(pool) && !pool->features.read_only;
+	return qbd_owner_acts(pool) && !pool->features.read_only &&
+	       smp_load_acquire(&pool->maps_known);
 }
 
 static void member_wants(struct qbd_pool *pool)

@@ -86,6 +86,7 @@ struct qbd_pool {
 	unsigned int refs;		/* under the list's mutex */
 	bool started;		/* it was tried */
 	bool active;
+	bool maps_known;	/* all legs are: rule 4 can be asked */
 	enum qbd_mode mode;
 	u64 missing;		/* members that should be in and were not there */
 	struct mutex message_mutex;	/* one message at a time */

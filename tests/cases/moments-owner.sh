@@ -139,10 +139,43 @@ orphans_on_the_way() {
 	unhang
 }
 
+heartbeats_fail() { # INDEX: or did
+	[ "$(io_delta writes "${devs[$1]}")" -ge 2 ] || log_line 'is out, epoch'
+}
+
+# A heartbeat cannot be written in a start that does not know yet which chunks there are, and each chunk has one leg:
+# nobody goes out, and when that backend can be written again all is there.
+heartbeat_fails_in_a_start() {
+	local start epoch i=0
+	cut_pool 3 --extent-size 1M --lease $lease
+	volume replicas=1 16M
+	filled 6
+	epoch=$(pool_status epoch)
+	dmsetup remove --retry p-v
+	dmsetup remove --retry p
+	hold start-maps
+	dmsetup create p --table "0 8192 qbd-pool 3 ${devs[*]} 0" &
+	start=$!
+	wait_until 20 is_held start-maps
+	log_mark
+	set_tables 'flakey DEV 0 0 1 1 error_writes' $i
+	io_mark "${devs[i]}"
+	wait_until 20 heartbeats_fail $i
+	set_tables 'linear DEV 0' $i
+	go start-maps
+	wait $start
+	dmsetup create p-v --table "0 32768 qbd /dev/mapper/p v"
+	same "$WORK/a"
+	assert_eq "$(pool_status epoch)" "$epoch" epoch
+	assert_eq "$(pool_status health)" AAA health
+	assert_no_log 'is out, epoch'
+}
+
 module_load
 moments_or_skip
 subtest write-on-its-way write_on_its_way
 subtest runs-out-on-the-way runs_out_on_the_way
 subtest orphans-stay-here orphans_stay_here
 subtest orphans-on-the-way orphans_on_the_way
+subtest heartbeat-fails-in-a-start heartbeat_fails_in_a_start
 finish
