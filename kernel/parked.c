@@ -134,9 +134,9 @@ bool qbd_io_end(struct qbd_io *io, int err)
 	}
 	qbd_moment("parking");
 	spin_lock_irq(&pool->parked_lock);
-	/* As it is now: what waited may have been failed meanwhile. */
+	/* As it is now: what waited may have been failed meanwhile, and nobody comes again. */
 	if (t->leaving == QBD_STAYS && READ_ONCE(pool->on_loss_queue) &&
-	    !READ_ONCE(pool->stopping)) {
+	    READ_ONCE(pool->mode) == QBD_RW && !READ_ONCE(pool->stopping)) {
 		io->phase = PACE_UNTIMED;	/* it is no resync that it waits for */
 		bio_list_add(&pool->parked, qbd_io_bio(io));
 		WRITE_ONCE(pool->nr_parked, pool->nr_parked + 1);

@@ -171,6 +171,35 @@ heartbeat_fails_in_a_start() {
 	assert_no_log 'is out, epoch'
 }
 
+read_block() { # BLOCK: from the disks
+	dd if="$v" of=/dev/null bs=4096 count=1 skip="$1" iflag=direct status=none 2>/dev/null
+}
+
+# A read is going to wait for disks that fail just when the lease runs out, and all that waits is failed: it fails, too.
+parked_when_it_ran_out() {
+	local late other
+	cut_pool 2 --extent-size 1M --lease $lease
+	message on_loss queue
+	volume replicas=2 16M
+	filled 2
+	hold parking
+	set_tables 'flakey DEV 0 0 1000000' 0 1
+	read_block 0 &
+	late=$!
+	wait_until 10 is_held parking
+	read_block 300 &
+	other=$!
+	wait_until 20 ended $other
+	! wait $other || fail "read from nowhere"
+	assert_eq "$(pool_status lease)" lost lease
+	go parking
+	(wait_until 10 ended $late) || {
+		dmsetup suspend p-v
+		fail "it waits, and nobody comes"
+	}
+	! wait $late || fail "read from nowhere"
+}
+
 module_load
 moments_or_skip
 subtest write-on-its-way write_on_its_way
@@ -178,4 +207,5 @@ subtest runs-out-on-the-way runs_out_on_the_way
 subtest orphans-stay-here orphans_stay_here
 subtest orphans-on-the-way orphans_on_the_way
 subtest heartbeat-fails-in-a-start heartbeat_fails_in_a_start
+subtest parked-when-it-ran-out parked_when_it_ran_out
 finish
