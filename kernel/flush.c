@@ -125,9 +125,18 @@ int qbd_flush(struct qbd_pool *pool)
 		if (failed)
 			err = qbd_member_settle(pool, failed);
 	}
+	/*
+	 * A backend that failed a write in between may have answered the flush without its
+	 * cache. If it is kept, what has a record would not be written again.
+	 */
+	qbd_moment("flush-answered");
+	if (!err)
+		err = qbd_member_quiet(pool) ?: qbd_kept_since(pool, times);
 	if (!err) {
 		qbd_named_each(pool, append, &lsn);
-		err = qbd_ring_wait(pool, lsn);
+		qbd_moment("flush-appended");
+		/* And until the records of FUA writes that overtook some of it are durable. */
+		err = qbd_ring_wait(pool, max(lsn, qbd_ring_last(pool)));
 	}
 	/* Whatever failed meanwhile, on any backend: out, and stamped, before this. */
 	if (!err)

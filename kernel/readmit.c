@@ -37,7 +37,11 @@ static bool busy(const struct qbd_backend *b)
 
 static void set_backend(struct qbd_pool *pool, unsigned int index, struct qbd_backend *b)
 {
+	u64 lsn = qbd_ring_last(pool);
+
 	spin_lock(&pool->slot_lock);
+	if (b)
+		b->since_lsn = lsn;
 	WRITE_ONCE(pool->backend[index], b);
 	spin_unlock(&pool->slot_lock);
 }

@@ -16,7 +16,7 @@
  *	   flush these backends; checksum pages to those of the legs that hold the
  *	   table; flush
  *				REBUILD legs with all of it
- *	4. record: they are LIVE and in insync
+ *	4. record: they are LIVE and in insync, if their backends were in all the time
  *
  * How fast it goes beside users: pace.c. Model: tests/model/members.pml.
  */
@@ -69,15 +69,16 @@ static u64 choose_slot(const struct qbd_chunk *chunk)
 	return chosen;
 }
 
-/* Step 1. Return: the legs that are REBUILD now, or 0. */
-static u32 begin(struct qbd_chunk *chunk, int *err)
+/* Step 1. Return: the legs that are REBUILD now, by record *lsn, or 0. */
+static u32 begin(struct qbd_chunk *chunk, u64 *lsn, int *err)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
 	struct qbd_record *r = &chunk->record;
-	u64 chosen = QBD_LEG_NONE, lsn = U64_MAX;
+	u64 chosen = QBD_LEG_NONE;
 	u32 fill = 0, none;
 	unsigned int i;
 
+	*lsn = U64_MAX;
 	*err = qbd_ring_admit(pool);
 	if (*err)
 		return 0;
@@ -111,10 +112,10 @@ static u32 begin(struct qbd_chunk *chunk, int *err)
 	}
 	if (!fill)
 		goto out;
-	lsn = qbd_chunk_append(chunk);
-	*err = qbd_ring_wait(pool, lsn);
+	*lsn = qbd_chunk_append(chunk);
+	*err = qbd_ring_wait(pool, *lsn);
 release:
-	if (lsn == U64_MAX && chosen != QBD_LEG_NONE)
+	if (*lsn == U64_MAX && chosen != QBD_LEG_NONE)
 		qbd_slots_release(pool, chosen);
 out:
 	mutex_unlock(&chunk->mutex);
@@ -170,8 +171,33 @@ static int fill_rows(struct qbd_chunk *chunk, u32 fill, u32 first, u32 nr, u64 *
 	return err;
 }
 
-/* Steps 3 and 4. @times: pool->kept_times before the first row was filled. */
-static int finish(struct qbd_chunk *chunk, u32 fill, u32 times)
+/*
+ * Have the backends of these legs been in all the time since a record? One that went out
+ * and came in again missed what was written meanwhile, also to rows that were filled, and
+ * may have lost its cache. Context: meta_sem, without which none comes in.
+ */
+static bool stayed_in(const struct qbd_chunk *chunk, u32 legs, u64 lsn)
+{
+	struct qbd_pool *pool = chunk->layer->pool;
+	bool stayed = !(legs & ~qbd_chunk_writable(chunk));
+	u32 l;
+
+	spin_lock(&pool->slot_lock);	/* keeps the backends */
+	for (l = 0; legs >> l; l++) {
+		const struct qbd_backend *b = pool->backend[qbd_leg_backend(chunk->map->legs[l])];
+
+		if (legs & BIT(l))
+			stayed &= b && b->since_lsn < lsn;
+	}
+	spin_unlock(&pool->slot_lock);
+	return stayed;
+}
+
+/*
+ * Steps 3 and 4. @lsn: of step 1's record. @times: pool->kept_times before the first row
+ * was filled.
+ */
+static int finish(struct qbd_chunk *chunk, u32 fill, u64 lsn, u32 times)
 {
 	struct qbd_layer *layer = chunk->layer;
 	struct qbd_pool *pool = layer->pool;
@@ -226,8 +252,8 @@ static int finish(struct qbd_chunk *chunk, u32 fill, u32 times)
 	down_read(&pool->meta_sem);
 	mutex_lock(&chunk->mutex);
 	err = qbd_ring_wait(pool, qbd_chunk_stamp(chunk));
-	if (!err && (fill & ~qbd_chunk_writable(chunk)))
-		err = -EIO;
+	if (!err && !stayed_in(chunk, fill, lsn))
+		err = -EAGAIN;
 	if (!err) {
 		qbd_chunk_record(chunk, r, QBD_CHUNK_INSYNC);
 		for (i = 0; i < r->nr_legs; i++) {
@@ -252,11 +278,12 @@ static int resync_chunk(struct qbd_chunk *chunk)
 	struct qbd_pool *pool = layer->pool;
 	int err = 0;
 	u32 fill, row, times, nr;
+	u64 lsn;
 
 	/* A leg without a slot at a time: each round finds one more. */
 	for (;;) {
 		times = READ_ONCE(pool->kept_times);
-		fill = begin(chunk, &err);
+		fill = begin(chunk, &lsn, &err);
 		if (!fill || err)
 			return err;
 		for (row = 0; row < layer->rows; row += nr) {
@@ -273,10 +300,11 @@ static int resync_chunk(struct qbd_chunk *chunk)
 			qbd_pace_end(pool, err ? max_t(u64, bytes, nr * layer->block_size) : bytes);
 			if (err)
 				return err;
+			qbd_moment("rows-filled");
 		}
 		/* Users wait for its flushes. */
 		qbd_pace_begin(pool);
-		err = finish(chunk, fill, times);
+		err = finish(chunk, fill, lsn, times);
 		qbd_pace_end(pool, 0);
 		if (err)
 			return err;

@@ -442,6 +442,20 @@ int qbd_ring_admit(struct qbd_pool *pool)
 }
 
 /**
+ * qbd_ring_last - the LSN of the last record that was appended
+ * @pool: the pool
+ */
+u64 qbd_ring_last(struct qbd_pool *pool)
+{
+	u64 lsn;
+
+	spin_lock(&pool->ring.lock);
+	lsn = pool->ring.next_lsn - 1;
+	spin_unlock(&pool->ring.lock);
+	return lsn;
+}
+
+/**
  * qbd_ring_position - up to where everything is durable and in effect
  * @pool: the pool
  * @lsn: the last LSN
@@ -668,6 +682,7 @@ static void ring_work(struct work_struct *work)
 		}
 		if (!err) {
 			qbd_batch_seal(pool, batch, pool->members.ring_generation, first, tail);
+			qbd_moment("ring-sends");
 			err = batch_write(pool, batch, first);
 		}
 		if (err == -EAGAIN) {

@@ -79,6 +79,7 @@ u64 qbd_ring_append(struct qbd_pool *pool, struct qbd_record *record);
 int qbd_ring_wait(struct qbd_pool *pool, u64 lsn);
 int qbd_ring_admit(struct qbd_pool *pool);
 int qbd_ring_record(struct qbd_pool *pool, struct qbd_record *record);
+u64 qbd_ring_last(struct qbd_pool *pool);
 void qbd_ring_position(struct qbd_pool *pool, u64 *lsn, u64 *block);
 void qbd_ring_checked(struct qbd_pool *pool, u64 lsn, u64 block);
 bool qbd_ring_trim(struct qbd_pool *pool);

@@ -30,6 +30,7 @@ u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members,
 	struct qbd_super *super = pool->super;
 	struct qbd_wait wait;
 	unsigned int i;
+	u64 failed;
 
 	lockdep_assert_held(&pool->member_lock);
 	qbd_wait_init(&wait);
@@ -47,7 +48,12 @@ u64 qbd_super_write(struct qbd_pool *pool, const struct qbd_membership *members,
 				   flags, (super->seq & 1) * QBD_SUPER_SIZE, b->super_buffer,
 				   QBD_SUPER_SIZE, &wait);
 	}
-	return qbd_wait_for(&wait);
+	failed = qbd_wait_for(&wait);
+	/* It may be there, or half of it: the next one goes to the same place. */
+	for (i = 0; i < QBD_MAX_BACKENDS; i++)
+		if (failed & BIT_ULL(i))
+			pool->backend[i]->super_seq++;
+	return failed;
 }
 
 static const char *host_of(const char *tags, unsigned int *length)

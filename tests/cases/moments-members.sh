@@ -147,10 +147,34 @@ read_ends_late() {
 	scrub_finds 0
 }
 
+# A leg is half filled when its backend goes out and comes in again. What was written meanwhile is not on it, though its
+# rows were filled: it is filled anew.
+filled_leg_goes_and_returns() {
+	cut_pool 2 --extent-size 4M
+	volume replicas=2 8M
+	filled 4
+	message fail 1
+	random_file "$WORK/a" 4
+	put "$WORK/a"
+	hold rows-filled
+	message readd 1 "${devs[1]}"
+	wait_until 30 is_held rows-filled
+	message fail 1
+	change 0 1
+	message readd 1 "${devs[1]}"
+	go rows-filled
+	repaired
+	scrub_finds 0
+	lose 0
+	same "$WORK/a"
+	regain 0
+}
+
 module_load
 moments_or_skip
 subtest freed-while-reopened freed_while_reopened
 subtest ring-fails-while-let-in ring_fails_while_let_in
 subtest leg-goes-before-write leg_goes_before_write
 subtest read-ends-late read_ends_late
+subtest filled-leg-goes-and-returns filled_leg_goes_and_returns
 finish
