@@ -603,6 +603,44 @@ devices_anew() {
 	same "$WORK/data"
 }
 
+superblock_number() {
+	qbd examine "${devs[0]}" | sed -n 's/^superblock *write \([0-9]*\),.*/\1/p'
+}
+
+# super_sum PLACE: of disk 0, a sum of the superblock there.
+super_sum() {
+	dd if="${devs[0]}" bs=16k skip=$(($1 / 16384)) count=1 iflag=direct status=none | md5sum
+}
+
+write_errors_are() { # AT LEAST
+	[ "$(backend_field write_errors 0)" -ge "$1" ]
+}
+
+# Superblocks that cannot be written, in an outage, do not change where the newest one is: the next one that can goes to
+# the other place, however many failed.
+newest_superblock_stays() {
+	local round place before errors
+	leg_pool 1 48 error --extent-size 1M
+	volume replicas=1 8M
+	random_file "$WORK/data" 1
+	truncate -s 4096 "$WORK/data"
+	for ((round = 0; round < 4; round++)); do
+		place=$((16384 * ($(superblock_number) & 1)))
+		before=$(super_sum $place)
+		errors=$(backend_field write_errors 0)
+		legs_are flakey '0 1000000 1 error_writes' 0
+		! write_block "$WORK/data" 0 2>/dev/null || fail 'written to nowhere'
+		wait_until 20 write_errors_are $((errors + 2))
+		heal_legs 0
+		wait_until 20 nothing_failing
+		assert_eq "$(super_sum $place)" "$before" 'the superblock that was the newest'
+	done
+	write_block "$WORK/data" 0
+	sync_volume
+	restart
+	same "$WORK/data"
+}
+
 subtest whole-outage-queue-replicas whole_outage_queue replicas=2 2
 subtest whole-outage-queue-ec whole_outage_queue ec=4+2 6 --journal off
 subtest whole-outage-queue-journal whole_outage_queue ec=4+2 6 --journal on
@@ -619,6 +657,7 @@ subtest errors-until-return-ec errors_until_return ec=4+2 6 --journal off
 subtest errors-until-return-journal errors_until_return ec=4+2 6 --journal on
 subtest torn-rows-are-settled torn_rows_are_settled
 subtest written-again written_again
+subtest newest-superblock-stays newest_superblock_stays
 subtest destage-is-completed destage_is_completed
 subtest freed-while-begun freed_while_begun
 subtest nothing-in-place-without-record nothing_in_place_without_record
