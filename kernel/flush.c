@@ -17,7 +17,8 @@
  * began share it. A backend that fails its flush is out, by a durable epoch and
  * stamps, before 4 (rule 2). One that has to stay in (rule 4) leaves every
  * further flush failing until kept.c has written again what was not recorded: nobody
- * can tell what of the writes before it is there. What a flush that failed had
+ * can tell what of the writes before it is there. So no failure may be open when
+ * records are appended. What a flush that failed had
  * captured the next one records.
  *
  * A checkpoint lets go of the ring:
