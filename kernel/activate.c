@@ -405,7 +405,7 @@ static void map_forget(struct qbd_pool *pool, struct qbd_layer *layer, u32 numbe
 		u64 leg = map->legs[l];
 
 		qbd_slots_set(pool, leg, 0, 0, 0);
-		qbd_slots_release(pool, leg);
+		qbd_slots_release(pool, leg, U64_MAX);
 	}
 	/* The status may be asked for meanwhile. */
 	spin_lock(&pool->map_lock);

@@ -42,7 +42,7 @@ struct qbd_backend_stats {
  * @bdev: open; bdev.bdev is NULL while the device is absent
  * @pool: NULL once the pool let go of it while it had orphans
  * @unflushed: a write completed since the last flush began
- * @since_lsn: records up to this one were appended before the pool had it
+ * @since_lsn: records up to this one were in effect before the pool had it
  * @reopening: it gets another device, and nobody may send it anything
  * @queue: bios with a deadline that are to be sent, oldest first
  * @sent: those that were, likewise

@@ -103,7 +103,7 @@ static void chunk_release(struct qbd_chunk *chunk)
 	qbd_csum_drop(chunk);
 	if (chunk->dead && chunk->map) {
 		for (l = 0; l < chunk->map->nr_legs; l++)
-			qbd_slots_release(pool, chunk->map->legs[l]);
+			qbd_slots_release(pool, chunk->map->legs[l], chunk->record_lsn);
 		kfree(chunk->map);
 	}
 	kfree(chunk->new_map);
@@ -251,8 +251,10 @@ void qbd_chunk_reap(struct work_struct *work)
 	struct qbd_chunk *chunk;
 
 	while ((chunk = reap_one(pool, false))) {
-		if (chunk->dead && chunk->map)
-			qbd_slots_discard(pool, chunk->map);
+		if (chunk->dead && chunk->map) {
+			qbd_moment("slots-to-discard");
+			qbd_slots_discard(pool, chunk->map, chunk->record_lsn);
+		}
 		chunk_release(chunk);
 		cond_resched();
 	}

@@ -250,7 +250,7 @@ static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
 		return 0;
 	if (got < layer->policy.k) {
 		for (l = 0; l < got; l++)
-			qbd_slots_release(layer->pool, legs[l]);
+			qbd_slots_release(layer->pool, legs[l], U64_MAX);
 		*err = -EIO;
 		return 0;
 	}
@@ -270,7 +270,7 @@ static u64 chunk_append_alloc(struct qbd_chunk *chunk, int *err)
 	}
 	lsn = qbd_chunk_append(chunk);
 	for (l = 0; lsn == U64_MAX && l < got; l++)
-		qbd_slots_release(layer->pool, legs[l]);
+		qbd_slots_release(layer->pool, legs[l], U64_MAX);
 	*err = lsn == U64_MAX ? -EIO : 0;
 	return lsn;
 }

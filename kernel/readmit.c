@@ -85,7 +85,9 @@ static int stamps_made(struct qbd_pool *pool)
 
 	qbd_moment("stamps-owed");
 	/* Not with member_lock: the ring may need it, for what the stamps wait for. */
-	return err ?: qbd_member_stamp(pool);
+	err = err ?: qbd_member_stamp(pool);
+	/* Nor is a record in the ring that frees slots, and is not in effect: chunk-cache.c. */
+	return err ?: qbd_ring_wait(pool, qbd_ring_last(pool));
 }
 
 /*

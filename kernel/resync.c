@@ -116,7 +116,7 @@ static u32 begin(struct qbd_chunk *chunk, u64 *lsn, int *err)
 	*err = qbd_ring_wait(pool, *lsn);
 release:
 	if (*lsn == U64_MAX && chosen != QBD_LEG_NONE)
-		qbd_slots_release(pool, chosen);
+		qbd_slots_release(pool, chosen, U64_MAX);
 out:
 	mutex_unlock(&chunk->mutex);
 	up_read(&pool->meta_sem);

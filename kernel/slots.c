@@ -182,15 +182,17 @@ void qbd_slots_set(struct qbd_pool *pool, u64 leg, u32 layer, u32 chunk, u64 lsn
  * @pool: the pool
  * @leg: its place; nothing happens when its backend is not there, or when it has
  *	an owner again
+ * @lsn: of the record that freed it; a backend that came in since has given the slot
+ *	out as its own (readmit.c). U64_MAX: it never had an owner
  */
-void qbd_slots_release(struct qbd_pool *pool, u64 leg)
+void qbd_slots_release(struct qbd_pool *pool, u64 leg, u64 lsn)
 {
 	u32 slot = qbd_leg_slot(leg);
 	struct qbd_backend *b;
 
 	spin_lock(&pool->slot_lock);
 	b = slot_backend(pool, leg);
-	if (b && !b->owners[slot].layer && __test_and_clear_bit(slot, b->used))
+	if (b && b->since_lsn < lsn && !b->owners[slot].layer && __test_and_clear_bit(slot, b->used))
 		b->nr_free++;
 	spin_unlock(&pool->slot_lock);
 }
@@ -207,11 +209,13 @@ static void discard_done(struct qbd_bio *qb)
  * qbd_slots_discard - pass a discard of a freed chunk's slots down
  * @pool: the pool
  * @map: the chunk's legs
+ * @lsn: of the record that freed it; on a backend that came in since they are no more
+ *	its own
  *
  * Its free is durable and nobody uses it; the slots are still not given out. Where
  * a backend cannot discard, or fails to, nothing is lost. Sleeps.
  */
-void qbd_slots_discard(struct qbd_pool *pool, const struct qbd_map *map)
+void qbd_slots_discard(struct qbd_pool *pool, const struct qbd_map *map, u64 lsn)
 {
 	int idx = srcu_read_lock(&pool->backends_srcu);
 	struct qbd_wait wait;
@@ -223,7 +227,8 @@ void qbd_slots_discard(struct qbd_pool *pool, const struct qbd_map *map)
 		struct qbd_backend *b = qbd_backend_in(pool, qbd_leg_backend(leg));
 		struct qbd_bio *qb;
 
-		if (leg == QBD_LEG_NONE || !b || !bdev_max_discard_sectors(b->bdev.bdev))
+		if (leg == QBD_LEG_NONE || !b || b->since_lsn >= lsn ||
+		    !bdev_max_discard_sectors(b->bdev.bdev))
 			continue;
 		qb = qbd_bio_alloc(b, REQ_OP_DISCARD, qbd_backend_data(b, qbd_leg_slot(leg), 0),
 				   0, GFP_NOIO);

@@ -36,8 +36,8 @@ int qbd_slots_read(struct qbd_backend *b, struct qbd_slot **entries);
 int qbd_slots_choose(struct qbd_layer *layer, u32 chunk, u64 avoid, unsigned int nr,
 		     u64 *legs, unsigned int *got);
 void qbd_slots_set(struct qbd_pool *pool, u64 leg, u32 layer, u32 chunk, u64 lsn);
-void qbd_slots_discard(struct qbd_pool *pool, const struct qbd_map *map);
-void qbd_slots_release(struct qbd_pool *pool, u64 leg);
+void qbd_slots_discard(struct qbd_pool *pool, const struct qbd_map *map, u64 lsn);
+void qbd_slots_release(struct qbd_pool *pool, u64 leg, u64 lsn);
 void qbd_slots_page(struct qbd_backend *b, u32 page, void *payload);
 void qbd_slots_write(struct qbd_backend *b, bool all, struct qbd_pages *out);
 void qbd_slots_unwrite(struct qbd_backend *b, u32 round);

@@ -170,11 +170,37 @@ filled_leg_goes_and_returns() {
 	regain 0
 }
 
+# A chunk was freed, and its slots are not discarded yet, when a backend goes out and comes in again. There the slot is
+# another chunk's soon.
+freed_before_it_returns() {
+	cut_pool 2 --extent-size 1M
+	volume replicas=2 16M
+	filled 2
+	hold slots-to-discard
+	blkdiscard -f -o 0 -l $((1 << 20)) "$v"
+	dd if=/dev/zero of="$WORK/a" bs=1M count=1 conv=notrunc status=none
+	wait_until 30 is_held slots-to-discard
+	message fail 1
+	message readd 1 "${devs[1]}"
+	random_file "$WORK/new" 1
+	put "$WORK/new" 4
+	go slots-to-discard
+	wait_until 30 slots_are_free 4
+	scrub_finds 0
+	same "$WORK/a"
+	same "$WORK/new" 4
+}
+
+slots_are_free() { # USED
+	[ "$(pool_status used)" = "$1" ]
+}
+
 module_load
 moments_or_skip
 subtest freed-while-reopened freed_while_reopened
 subtest ring-fails-while-let-in ring_fails_while_let_in
 subtest leg-goes-before-write leg_goes_before_write
 subtest read-ends-late read_ends_late
+subtest freed-before-it-returns freed_before_it_returns
 subtest filled-leg-goes-and-returns filled_leg_goes_and_returns
 finish
