@@ -530,6 +530,7 @@ static void record_done(struct qbd_destager *dr, unsigned int nr, int err)
 	unsigned int i;
 	u64 lsn = 0;
 
+	qbd_moment("destage-flushed");
 	for (i = 0; i < nr; i++) {
 		if (!d[i].err)
 			d[i].err = err ?: qbd_chunk_settle(d[i].rows->chunk);

@@ -5,7 +5,9 @@
  * Each record is shown here in the order of LSNs. A block is put together of its
  * pieces; whole, it replaces the one of the same place. A DESTAGE record takes what
  * its row has at that moment as *pending*; a DESTAGED record ends that, and what it
- * covers is live no more. At the end of the log
+ * covers is live no more. Nor is it lacking when a DESTAGE record after that names it
+ * again, for who wrote the row may not have known: the DESTAGED record was stalled, and
+ * became durable when he had failed for it. At the end of the log
  *
  *	1. rows with a pending destage are written to their place, blocks and parity,
  *	   all of them from the ring; then their values are the place's. Before ranges
@@ -32,6 +34,8 @@
  *	parity	legs of which coming is whole, since the last DESTAGE record
  *	pending	legs of a destage that is not done, with its values and blocks; its
  *		data blocks are up to the LSN newest; lacking: the log has not all
+ *	values	those of the last DESTAGE or DESTAGED record
+ *	done	there was a DESTAGED record
  */
 struct qbd_journal_replay {
 	u32 filled[QBD_MAX_LEGS];
@@ -40,6 +44,7 @@ struct qbd_journal_replay {
 	u32 pending;
 	u64 newest;
 	u32 lacking;
+	bool done;
 	__le32 values[QBD_MAX_LEGS];
 	u8 *coming[QBD_MAX_LEGS];
 	u8 *blocks[QBD_MAX_LEGS];	/* of the pending destage */
@@ -152,6 +157,12 @@ static int replay_piece(struct qbd_journal_row *jr, u64 lsn, const struct qbd_re
 	return 0;
 }
 
+/* Did a DESTAGED record say that a leg's block, as the DESTAGE record @r has it, is there? */
+static bool in_place_already(const struct qbd_journal_row *jr, u32 l, const struct qbd_record *r)
+{
+	return !(jr->live & BIT(l)) && jr->replay->done && jr->replay->values[l] == r->values[l];
+}
+
 /* A destage was begun: its blocks are those that the row has now. */
 static int replay_destage(struct qbd_journal_row *jr, const struct qbd_record *r)
 {
@@ -162,10 +173,13 @@ static int replay_destage(struct qbd_journal_row *jr, const struct qbd_record *r
 	replay->pending = r->mask;
 	replay->newest = r->newest;
 	replay->lacking = 0;
-	memcpy(replay->values, r->values, r->nr_units * sizeof(__le32));
 	for (l = 0; r->mask >> l; l++) {
 		if (!(r->mask & BIT(l)))
 			continue;
+		if (l < k && in_place_already(jr, l, r)) {
+			replay->pending &= ~BIT(l);
+			continue;
+		}
 		if (l < k ? !(jr->live & BIT(l)) || jr->blocks[l].lsn > r->newest :
 			    !(replay->parity & BIT(l))) {
 			replay->lacking |= BIT(l);
@@ -183,6 +197,7 @@ static int replay_destage(struct qbd_journal_row *jr, const struct qbd_record *r
 		if (!block_right(jr, l, replay->blocks[l], le32_to_cpu(r->values[l])))
 			replay->lacking |= BIT(l);
 	}
+	memcpy(replay->values, r->values, r->nr_units * sizeof(__le32));
 	replay->parity = 0;
 	return 0;
 }
@@ -228,7 +243,9 @@ int qbd_journal_replay(struct qbd_chunk *chunk, u64 lsn, const struct qbd_record
 		return err;
 	if (r->type == QBD_RECORD_DESTAGE)
 		return replay_destage(jr, r);
+	memcpy(jr->replay->values, r->values, r->nr_units * sizeof(__le32));
 	jr->replay->pending = 0;
+	jr->replay->done = true;
 	in_place(jr, r->newest);
 	return 0;
 }

@@ -186,10 +186,41 @@ all_wait() { # PID
 	waiting 3 || ended "$1"
 }
 
+# A row is in its place, but that it is so cannot be recorded: the ring stands. It can be when the ring goes on, and
+# nobody is told: the row is destaged again. In the middle of that the power goes.
+done_record_stalled() {
+	local checkpoint
+	cut_pool_journal 3 --extent-size 1M
+	volume ec=2+1 16M
+	filled 4
+	# All data of the first row, a block at a time.
+	change 0 1
+	change 1 1
+	hold destage-flushed
+	message checkpoint 2>/dev/null &
+	checkpoint=$!
+	wait_until 20 is_held destage-flushed
+	set_tables "flakey DEV 0 0 1000000 1 error_writes" 3 4
+	log_mark
+	go destage-flushed
+	wait_until 20 log_line 'the ring cannot be written now'
+	wait_until 20 ended $checkpoint
+	wait $checkpoint || :
+	hold destage-flushed
+	set_tables "linear DEV 0" 3 4
+	wait_until 20 is_held destage-flushed
+	assert_eq "$(pool_status journal_rows)" 1 "rows in the journal"
+	set_tables error "${!devs[@]}"
+	go destage-flushed
+	cut
+	all_is_there
+}
+
 module_load
 moments_or_skip
 subtest flush-of-a-read-only-pool flush_of_a_read_only_pool
 subtest checkpoint-in-a-start checkpoint_in_a_start
 subtest stopped-while-the-ring-stands stopped_while_the_ring_stands
 subtest outage-while-there-is-no-room outage_while_there_is_no_room
+subtest done-record-stalled done_record_stalled
 finish
