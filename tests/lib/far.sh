@@ -155,8 +155,7 @@ heard() { # NAME: it answers again
 	local name=$1
 	case $(<"$WORK/far/$name.silent") in
 	cut)	link_mend "$(<"$WORK/far/$name.host")";;
-	# AoE gives up its interface to a shelf that was silent for 20 s, and looks for shelves once a minute.
-	frozen)	aoe_signal CONT "$name"; echo >/dev/etherd/discover;;
+	frozen)	aoe_signal CONT "$name";;
 	gone)	iscsi_target "$name"; echo 1 >"$REPLY/enable";;
 	esac
 	rm "$WORK/far/$name.silent"
