@@ -269,9 +269,9 @@ int qbd_pool_start(struct qbd_pool *pool)
 	err = err ?: qbd_chunks_init(pool);
 	if (!err && pool->members.lease_ms && !pool->features.read_only) {
 		qbd_takeover_begin(pool);
-		if (pool->features.standby)
-			return qbd_standby_start(pool);
-		err = qbd_takeover(pool);
+		err = pool->features.standby ? qbd_standby_start(pool) : qbd_takeover(pool);
+		if (!err && pool->features.standby)
+			return 0;
 	}
 	if (!err)
 		return qbd_pool_go(pool);
