@@ -318,15 +318,16 @@ bool qbd_owner_orphans(struct qbd_pool *pool)
  * @next: the nonce that may go on at once; 0: none
  *
  * Sleeps. Nothing is written from here on. Return: 0; -ESTALE when it was over
- * before, or when writes did not end in time or left orphans: then others have to wait.
+ * before, or when writes did not end in time or left orphans; -EIO when no member could
+ * be told: then others have to wait.
  */
 int qbd_owner_release(struct qbd_pool *pool, u64 next)
 {
 	struct qbd_lease *lease = &pool->lease;
 	struct qbd_heartbeat h;
+	bool owned, told = false;
 	unsigned int i;
 	u64 until, left = ~0ull;
-	bool owned;
 
 	qbd_moment("release-begins");
 	spin_lock_irq(&lease->lock);
@@ -369,9 +370,13 @@ int qbd_owner_release(struct qbd_pool *pool, u64 next)
 		h.nonce = lease->nonce;
 		h.counter = ++lease->beats[i].counter;
 		h.next = next;
-		qbd_heartbeat_write(b, QBD_HEARTBEAT_START, lease->beats[i].block, &h);
+		if (qbd_heartbeat_write(b, QBD_HEARTBEAT_START, lease->beats[i].block, &h))
+			DMWARN("%s: backend %u does not say that the pool is released: its heartbeat has to grow old",
+			       pool->members.pool_name, i);
+		else
+			told = true;
 	}
-	return 0;
+	return told ? 0 : -EIO;
 }
 
 /**

@@ -50,6 +50,7 @@ void qbd_nonces_exit(void);
 void qbd_takeover_begin(struct qbd_pool *pool);
 int qbd_takeover(struct qbd_pool *pool);
 int qbd_takeover_handed(struct qbd_pool *pool, u64 nonce);
-bool qbd_takeover_released(struct qbd_pool *pool);
+bool qbd_takeover_mine(const struct qbd_pool *pool, const struct qbd_heartbeat *h);
+bool qbd_takeover_left(struct qbd_pool *pool, bool *all);
 
 #endif

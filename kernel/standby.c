@@ -22,10 +22,14 @@
  *
  * A crash of either at any point leaves what a crash of an owner leaves: heartbeats
  * that have to grow old, or blocks that are released; and a log. A pool that is
- * released for nobody, or for somebody else, is claimed as any other, with a wait.
- * One whose owner died is not taken: that needs a person ("take_over").
+ * released for nobody, or for somebody else, is claimed as any other, with a wait. So
+ * is one that was released in part, or that a standby began to take and did not get:
+ * its own nonce is in the blocks then, and nobody lives by it. It waits before that, for
+ * somebody may just be at it, and two that met must not meet again.
+ * One whose owner died is not taken: that needs a person, who starts it.
  */
 #include <linux/delay.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 
 #include "qbd.h"
@@ -62,7 +66,10 @@ static void say(struct qbd_pool *pool, bool alive)
 	}
 }
 
-/* One heartbeat, of the next member each time: is the pool released? */
+/*
+ * One heartbeat, of the next device each time, in or out: who is in may be another
+ * one by now. Does it say that nobody has the pool?
+ */
 static bool glance(struct qbd_pool *pool)
 {
 	struct qbd_standby *standby = &pool->standby;
@@ -73,12 +80,33 @@ static bool glance(struct qbd_pool *pool)
 		struct qbd_backend *b;
 
 		standby->at = (standby->at + 1) % QBD_MAX_BACKENDS;
-		b = qbd_backend_in(pool, standby->at);
+		b = pool->backend[standby->at];
 		if (b)
 			return !qbd_heartbeat_read(b, QBD_HEARTBEAT_START, standby->block, &h) &&
-			       h.kind == QBD_HEARTBEAT_RELEASED;
+			       (h.kind == QBD_HEARTBEAT_RELEASED || qbd_takeover_mine(pool, &h));
 	}
 	return false;
+}
+
+/* The pool was looked at: may this host claim it? */
+static bool may_claim(struct qbd_pool *pool)
+{
+	struct qbd_standby *standby = &pool->standby;
+	u64 now = ktime_get_boottime_ns(), term = pool->lease.term;
+	bool all, any = qbd_takeover_left(pool, &all);
+
+	if (!any || all) {
+		standby->claim_at = 0;
+		return all;
+	}
+	if (!standby->claim_at)
+		standby->claim_at = now + term + mul_u64_u32_shr(term, get_random_u32(), 32);
+	if (now < standby->claim_at)
+		return false;
+	DMWARN("%s: nobody has the pool, though it is not released as a whole: claiming it",
+	       pool->members.pool_name);
+	standby->claim_at = 0;
+	return true;
 }
 
 static int try_take(struct qbd_pool *pool)
@@ -87,7 +115,7 @@ static int try_take(struct qbd_pool *pool)
 	int err;
 
 	err = qbd_takeover_handed(pool, pool->standby.nonce);
-	if (err == -EAGAIN && qbd_takeover_released(pool))
+	if (err == -EAGAIN && may_claim(pool))
 		err = qbd_takeover(pool);
 	if (err)
 		return err;
@@ -234,8 +262,9 @@ u64 qbd_standby_find(struct qbd_pool *pool, char *host)
  * @pool: the pool
  * @error: what was wrong
  *
- * Sleeps. Return: 0, and nothing is written any more; or an error, and this host
- * goes on, unless its lease ran out meanwhile.
+ * Sleeps. Return: 0, and nothing is written any more; -EINVAL or -ENOLINK, and this
+ * host goes on; or an error after I/O was stopped, which is for good: the pool is to
+ * be started anew, here or there, where it may have to wait.
  */
 int qbd_standby_hand_over(struct qbd_pool *pool, const char **error)
 {
@@ -256,7 +285,7 @@ int qbd_standby_hand_over(struct qbd_pool *pool, const char **error)
 	if (!nonce)
 		return -ENOLINK;
 	qbd_pool_quiesce(pool);
-	*error = "the lease ran out, or writes do not end";
+	*error = "it stopped; but the lease ran out, writes do not end, or none can be written";
 	err = qbd_owner_release(pool, nonce);
 	if (!err)
 		DMINFO("%s: handed over to host %s, in %llu ms", pool->members.pool_name, host,

@@ -13,7 +13,8 @@ struct qbd_pool;
 /**
  * struct qbd_standby - a pool that another host owns, and will hand over
  * @mutex: what the superblocks and tables say, until this host owns the pool
- * @at: the member whose heartbeat was looked at
+ * @at: the device whose heartbeat was looked at
+ * @claim_at: when to claim a pool that is not released as a whole; 0: it was not so
  */
 struct qbd_standby {
 	struct mutex mutex;	/* see above */
@@ -23,6 +24,7 @@ struct qbd_standby {
 	void *block;
 	unsigned int looks;
 	unsigned int at;
+	u64 claim_at;
 };
 
 /* standby.c */

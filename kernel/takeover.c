@@ -276,7 +276,7 @@ static int write_nonce(struct qbd_pool *pool, u64 which)
 		struct qbd_backend *b = pool->backend[i];
 		struct qbd_heartbeat h = {
 			.kind = QBD_HEARTBEAT_OWNED, .nonce = lease->nonce,
-			.counter = ++beat->counter,
+			.counter = ++beat->counter, .next = pool->standby.nonce,
 		};
 
 		if (!b || !(which & BIT_ULL(i)))
@@ -382,17 +382,37 @@ int qbd_takeover_handed(struct qbd_pool *pool, u64 nonce)
 }
 
 /**
- * qbd_takeover_released - was the pool released, for whomever?
- * @pool: the pool, which was looked at: qbd_takeover_handed()
+ * qbd_takeover_mine - did this host write a heartbeat as a standby that takes over?
+ * @pool: the pool
+ * @h: the heartbeat
  */
-bool qbd_takeover_released(struct qbd_pool *pool)
+bool qbd_takeover_mine(const struct qbd_pool *pool, const struct qbd_heartbeat *h)
 {
+	return h->kind == QBD_HEARTBEAT_OWNED && pool->standby.nonce &&
+	       h->next == pool->standby.nonce;
+}
+
+/**
+ * qbd_takeover_left - has nobody some members: released, or by a claim of ours that failed?
+ * @pool: the pool, which was looked at: qbd_takeover_handed()
+ * @all: set: are all of them released, for whomever?
+ */
+bool qbd_takeover_left(struct qbd_pool *pool, bool *all)
+{
+	bool any = false;
 	unsigned int i;
 
-	for (i = 0; i < QBD_MAX_BACKENDS; i++)
-		if ((pool->in & BIT_ULL(i)) && !released(&pool->lease.beats[i]))
-			return false;
-	return true;
+	*all = true;
+	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
+		const struct qbd_beat *beat = &pool->lease.beats[i];
+
+		if (!(pool->in & BIT_ULL(i)))
+			continue;
+		*all &= released(beat);
+		any |= released(beat) ||
+		       (!beat->error && qbd_takeover_mine(pool, &beat->seen));
+	}
+	return any;
 }
 
 /**

@@ -196,7 +196,8 @@ struct qbd_super_disk {
 };
 
 enum qbd_heartbeat_kind {
-	QBD_HEARTBEAT_OWNED = 1,	/* by the activation that has this nonce */
+	/* By the activation that has this nonce; next: that of the standby that it was, or 0 */
+	QBD_HEARTBEAT_OWNED = 1,
 	QBD_HEARTBEAT_RELEASED = 2,	/* by it; next is who may go on at once, or 0 */
 	QBD_HEARTBEAT_STANDBY = 3,	/* the second block: who waits for a hand-over */
 };

@@ -357,13 +357,19 @@ inline check(h)
 inline hand_done(h)
 {
 	d_step {
-		phase[h] == HAND && todo[h] == 0 && IN_TIME(h) ->
+		phase[h] == HAND && todo[h] == 0 ->
 		newest(h);
 		if
-		:: ok && ENOUGH_NOW -> own(h)
+		:: IN_TIME(h) && ok && ENOUGH_NOW -> own(h)
 		:: else -> idle(h)
 		fi
 	}
+}
+
+/* in the middle of either: its nonce is in some blocks, and the next attempt finds it as any other's */
+inline give_up(h)
+{
+	d_step { (phase[h] == CLAIM || phase[h] == HAND) && hb_to[h] == 0 -> idle(h) }
 }
 
 /* --- the owner ------------------------------------------------------------ */
@@ -560,6 +566,7 @@ init {
 	:: BLOCKS(claim_write, 0) :: BLOCKS(claim_write, 1)
 	:: check(0) :: check(1)
 	:: hand_done(0) :: hand_done(1)
+	:: give_up(0) :: give_up(1)
 	:: BLOCKS(beat_read, 0) :: BLOCKS(beat_read, 1)
 	:: beat_write(0) :: beat_write(1)
 	:: epoch_begin(0) :: epoch_begin(1)
