@@ -165,13 +165,14 @@ static int super_read(struct qbd_backend *b, void *raw, struct qbd_super *super,
  * @pool: the pool
  * @error: what was wrong
  *
- * Another host may have written them since the table was loaded. Sleeps. Sets what
- * qbd_super_check() sets. Return: 0 or an error.
+ * Another host may have written them since the table was loaded. One that cannot be read
+ * is not there. Sleeps. Sets what qbd_super_check() sets. Return: 0 or an error.
  */
 int qbd_supers_read(struct qbd_pool *pool, const char **error)
 {
 	struct qbd_super **supers = kcalloc(QBD_MAX_BACKENDS, sizeof(*supers), GFP_KERNEL);
 	void *raw = kmalloc(2 * QBD_SUPER_SIZE, GFP_KERNEL);
+	bool any = false;
 	unsigned int i;
 	int err = 0;
 
@@ -183,7 +184,16 @@ int qbd_supers_read(struct qbd_pool *pool, const char **error)
 		*error = "Out of memory";
 		supers[i] = kmalloc(sizeof(**supers), GFP_KERNEL);
 		err = supers[i] ? super_read(b, raw, supers[i], error) : -ENOMEM;
+		/* It is not there, then; it may be out, and nobody may need it. */
+		if (err == -EIO) {
+			kfree(supers[i]);
+			supers[i] = NULL;
+			err = 0;
+		}
+		any |= !!supers[i];
 	}
+	if (!err && !any)
+		err = -EIO;
 	*error = supers && raw ? *error : "Out of memory";
 	if (!supers || !raw)
 		err = -ENOMEM;

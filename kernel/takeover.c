@@ -151,6 +151,11 @@ static int read_blocks(struct qbd_pool *pool)
 		if (!b)
 			continue;
 		beat->error = qbd_heartbeat_read(b, QBD_HEARTBEAT_START, beat->block, &beat->seen);
+		/* One that is out is as if it were not there. */
+		if (beat->error == -EIO && !(pool->in & BIT_ULL(i))) {
+			beat->read = false;
+			continue;
+		}
 		if (beat->error == -EIO) {
 			DMERR("%s: the heartbeat of backend %u cannot be read",
 			      pool->members.pool_name, i);
@@ -265,8 +270,8 @@ static int watch(struct qbd_pool *pool)
 	}
 }
 
-/* Our nonce, on every backend of a bitmap that is there. */
-static int write_nonce(struct qbd_pool *pool, u64 which)
+/* Our nonce, on every backend of a bitmap that is there; one that is out may be lost to it. */
+static int write_nonce(struct qbd_pool *pool, u64 *which)
 {
 	struct qbd_lease *lease = &pool->lease;
 	unsigned int i;
@@ -279,9 +284,12 @@ static int write_nonce(struct qbd_pool *pool, u64 which)
 			.counter = ++beat->counter, .next = pool->standby.nonce,
 		};
 
-		if (!b || !(which & BIT_ULL(i)))
+		if (!b || !(*which & BIT_ULL(i)))
 			continue;
-		if (qbd_heartbeat_write(b, QBD_HEARTBEAT_START, beat->block, &h)) {
+		if (!qbd_heartbeat_write(b, QBD_HEARTBEAT_START, beat->block, &h))
+			continue;
+		*which &= ~BIT_ULL(i);
+		if (pool->in & BIT_ULL(i)) {
 			DMERR("%s: the heartbeat of backend %u cannot be written",
 			      pool->members.pool_name, i);
 			return -EIO;
@@ -301,10 +309,11 @@ static int take(struct qbd_pool *pool, u64 since)
 {
 	struct qbd_lease *lease = &pool->lease;
 	struct qbd_epoch epoch = pool->members.epochs[0];
+	u64 which = pool->in;
 	int err;
 
 	lease->nonce = qbd_nonce_new();
-	err = write_nonce(pool, pool->in);
+	err = write_nonce(pool, &which);
 	if (err)
 		return err;
 	/* Later, and a third host may have seen the blocks grow old. */
@@ -322,15 +331,15 @@ static int claim(struct qbd_pool *pool)
 {
 	struct qbd_lease *lease = &pool->lease;
 	struct qbd_epoch epoch = pool->members.epochs[0];
+	u64 since, written = ~0ull;
 	unsigned int i;
-	u64 since;
 	int err;
 
 	err = watch(pool);
 	if (err)
 		return err;
 	lease->nonce = qbd_nonce_new();
-	err = write_nonce(pool, ~0ull);
+	err = write_nonce(pool, &written);
 	DMINFO("%s: waiting %u ms for whoever else may want the pool", pool->members.pool_name,
 	       pool->members.lease_ms);
 	err = err ?: nap(pool, lease->term);
@@ -343,7 +352,7 @@ static int claim(struct qbd_pool *pool)
 	for (i = 0; i < QBD_MAX_BACKENDS; i++) {
 		const struct qbd_beat *beat = &lease->beats[i];
 
-		if (!pool->backend[i] ||
+		if (!pool->backend[i] || !(written & BIT_ULL(i)) || beat->error == -EIO ||
 		    (!beat->error && beat->seen.kind == QBD_HEARTBEAT_OWNED &&
 		     beat->seen.nonce == lease->nonce))
 			continue;

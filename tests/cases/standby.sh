@@ -114,8 +114,26 @@ whole_again() {
 	host alpha 'dmsetup status tank' | grep -q ' AAA '
 }
 
+# A backend is out, and cannot be read, or only its heartbeat cannot: for a hand-over, and for a claim.
+out_and_broken() {
+	fresh
+	host alpha 'dmsetup message tank 0 fail 2'
+	host beta "$start --standby"
+	disk beta 2 "$1"
+	host alpha 'qbd pool handover tank && qbd pool stop tank'
+	has_the_pool beta
+	host alpha "$start --standby"
+	disk alpha 2 "$1"
+	host_freeze alpha
+	host beta 'qbd pool stop tank'
+	host_thaw alpha
+	has_the_pool alpha
+}
+
 subtest released-in-part released_in_part
 subtest claim-cut-off claim_cut_off
 subtest others-are-in others_are_in
+subtest out-and-unreadable out_and_broken gone
+subtest out-and-mute out_and_broken mute
 subtest hosts-end hosts_end
 finish
