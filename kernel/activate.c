@@ -861,7 +861,7 @@ int qbd_activate(struct qbd_pool *pool, u64 missing)
 	err = make_maps(a);
 	/* Who fails from here on goes out, if no chunk needs it: member.c. */
 	if (!err)
-		smp_store_release(&pool->maps_known, true);
+		smp_store_release(&pool->maps_known, true);	/* the maps before it */
 	err = err ?: check_needed(a, missing);
 	err = err ?: each_record(a, replay_chunks);
 	if (err)

@@ -311,8 +311,10 @@ static void stamp_work(struct work_struct *work)
  */
 static bool has_a_say(struct qbd_pool *pool)
 {
-	return qbd_owner_acts(pool) && !pool->features.read_only &&
-	       smp_load_acquire(&pool->maps_known);
+	if (!qbd_owner_acts(pool) || pool->features.read_only)
+		return false;
+	/* Pairs with qbd_activate(): the maps are seen by who sees this. */
+	return smp_load_acquire(&pool->maps_known);
 }
 
 static void member_wants(struct qbd_pool *pool)

@@ -192,7 +192,8 @@ void qbd_slots_release(struct qbd_pool *pool, u64 leg, u64 lsn)
 
 	spin_lock(&pool->slot_lock);
 	b = slot_backend(pool, leg);
-	if (b && b->since_lsn < lsn && !b->owners[slot].layer && __test_and_clear_bit(slot, b->used))
+	if (b && b->since_lsn < lsn && !b->owners[slot].layer &&
+	    __test_and_clear_bit(slot, b->used))
 		b->nr_free++;
 	spin_unlock(&pool->slot_lock);
 }

@@ -277,7 +277,7 @@ int qbd_standby_hand_over(struct qbd_pool *pool, const char **error)
 	if (READ_ONCE(pool->lease.state) != QBD_LEASE_OWNS)
 		return -EINVAL;
 	/* While nothing is stopped yet: qbd_owner_release() would refuse it, too. */
-	*error = "a backend has requests in flight that it did not answer in time, and may do when the pool is another host's";
+	*error = "a backend has orphans, and may do what they say when another host has the pool";
 	if (qbd_owner_orphans(pool))
 		return -EBUSY;
 	*error = "no host has the pool in standby";
