@@ -252,7 +252,7 @@ void qbd_chunk_reap(struct work_struct *work)
 
 	while ((chunk = reap_one(pool, false))) {
 		if (chunk->dead && chunk->map) {
-			qbd_moment("slots-to-discard");
+			qbd_moment("freed-chunk-reaped");
 			qbd_slots_discard(pool, chunk->map, chunk->record_lsn);
 		}
 		chunk_release(chunk);

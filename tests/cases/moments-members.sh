@@ -170,29 +170,73 @@ filled_leg_goes_and_returns() {
 	regain 0
 }
 
-# A chunk was freed, and its slots are not discarded yet, when a backend goes out and comes in again. There the slot is
-# another chunk's soon.
-freed_before_it_returns() {
-	cut_pool 2 --extent-size 1M
+# A chunk was freed, and what is left to do for its slots is held meanwhile: one of its backends comes back, and has
+# another chunk in the same slot. Sets back and other: where that one will be, for these have most slots free.
+slot_freed_before_return() { # COMMAND...: it lets the backend in
+	cut_pool 3 --extent-size 1M
 	volume replicas=2 16M
-	filled 2
-	hold slots-to-discard
-	blkdiscard -f -o 0 -l $((1 << 20)) "$v"
-	dd if=/dev/zero of="$WORK/a" bs=1M count=1 conv=notrunc status=none
-	wait_until 30 is_held slots-to-discard
-	message fail 1
-	message readd 1 "${devs[1]}"
-	random_file "$WORK/new" 1
-	put "$WORK/new" 4
-	go slots-to-discard
-	wait_until 30 slots_are_free 4
-	scrub_finds 0
-	same "$WORK/a"
-	same "$WORK/new" 4
+	filled 1
+	map_legs
+	back=${place[1:0:0]%% *}
+	other=$((3 - back - ${place[1:0:1]%% *}))
+	hold freed-chunk-reaped
+	blkdiscard -f -l $((1 << 20)) "$v"
+	wait_until 30 is_held freed-chunk-reaped
+	lose "$back"
+	"$@"
+	repaired
+	assert_eq "$(pool_status used)" 1 "slots that are used"
+	random_file "$WORK/a" 1
 }
 
-slots_are_free() { # USED
-	[ "$(pool_status used)" = "$1" ]
+fewer_used_than() { # COUNT
+	[ "$(pool_status used)" -lt "$1" ]
+}
+
+# They are discarded: not where another chunk is now.
+discarded_late() { # COMMAND...: it lets the backend in
+	local back other
+	slot_freed_before_return "$@"
+	put "$WORK/a"
+	assert_eq "$(pool_status used)" 3 "slots that are used"
+	go freed-chunk-reaped
+	wait_until 30 fewer_used_than 3
+	map_legs
+	assert_eq "${place[1:0:0]%% *} ${place[1:0:1]%% *}" "$back $other" "backends of the chunk"
+	lose "$other"
+	same "$WORK/a"
+	regain "$other"
+	scrub_finds 0
+}
+
+# They can be given out again: not that which was just chosen for another chunk.
+released_late() {
+	local back other writer
+	slot_freed_before_return let_back_in
+	hold chunk-record-durable
+	put "$WORK/a" &
+	writer=$!
+	wait_until 30 is_held chunk-record-durable
+	assert_eq "$(pool_status used)" 3 "slots that are used"
+	go freed-chunk-reaped
+	wait_until 30 fewer_used_than 3
+	assert_eq "$(pool_status used)" 2 "slots that are used"
+	go chunk-record-durable
+	wait $writer
+	same "$WORK/a"
+	scrub_finds 0
+}
+
+let_back_in() {
+	qbd backend readd p "${devs[back]}"
+}
+
+replace_it() {
+	cut_disk 3 128
+	qbd backend replace p "$back" "${devs[3]}"
+	devs[back]=${devs[3]}
+	below[back]=${below[3]}
+	unset 'devs[3]' 'below[3]'
 }
 
 module_load
@@ -201,6 +245,8 @@ subtest freed-while-reopened freed_while_reopened
 subtest ring-fails-while-let-in ring_fails_while_let_in
 subtest leg-goes-before-write leg_goes_before_write
 subtest read-ends-late read_ends_late
-subtest freed-before-it-returns freed_before_it_returns
 subtest filled-leg-goes-and-returns filled_leg_goes_and_returns
+subtest discarded-late-after-readd discarded_late let_back_in
+subtest discarded-late-after-replace discarded_late replace_it
+subtest released-late released_late
 finish
