@@ -107,7 +107,7 @@ orphans_stay_here() {
 		unhang
 		fail "handed over while requests are in flight"
 	fi
-	assert_log 'hand_over: a backend has requests in flight'
+	assert_log 'hand_over: a backend has orphans'
 	assert_eq "$(pool_status lease)" owns "the lease of p"
 	change 5 1
 	unhang
