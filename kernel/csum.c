@@ -350,13 +350,14 @@ u64 qbd_csum_append(struct qbd_chunk *chunk)
  * @first: units that this write wrote, all of them, and whose values it set; it
  *	has their rows locked
  *
- * A flush that captured earlier values of them leaves them out.
+ * A flush that captured earlier values of them leaves them out, and waits for these.
  *
  * Return: the LSN of the last.
  */
 u64 qbd_csum_append_units(struct qbd_chunk *chunk, u32 first, u32 last)
 {
 	struct qbd_pool *pool = chunk->layer->pool;
+	bool overtook = false;
 	u64 lsn = 0;
 
 	mutex_lock(&pool->csum_mutex);
@@ -370,12 +371,31 @@ u64 qbd_csum_append_units(struct qbd_chunk *chunk, u32 first, u32 last)
 
 			pool->csum_values[i] = cpu_to_le32(qbd_csum_get(chunk, first + i));
 			if (s && test_bit(u, s->pending))
-				__clear_bit(u, s->captured);
+				overtook |= __test_and_clear_bit(u, s->captured);
 		}
 		spin_unlock_irq(&chunk->lock);
 		lsn = max(lsn, append_run(chunk, first, nr));
 		first += nr;
 	}
+	/* With a ring that is down no flush succeeds. */
+	if (overtook && lsn != U64_MAX)
+		pool->overtaken_lsn = max(pool->overtaken_lsn, lsn);
+	mutex_unlock(&pool->csum_mutex);
+	return lsn;
+}
+
+/**
+ * qbd_csum_overtaken - up to which record FUA writes have taken units from flushes
+ * @pool: the pool
+ *
+ * Sleeps.
+ */
+u64 qbd_csum_overtaken(struct qbd_pool *pool)
+{
+	u64 lsn;
+
+	mutex_lock(&pool->csum_mutex);
+	lsn = pool->overtaken_lsn;
 	mutex_unlock(&pool->csum_mutex);
 	return lsn;
 }

@@ -79,6 +79,7 @@ void qbd_csum_settled(struct qbd_chunk *chunk);
 void qbd_csum_capture(struct qbd_chunk *chunk);
 u64 qbd_csum_append(struct qbd_chunk *chunk);
 u64 qbd_csum_append_units(struct qbd_chunk *chunk, u32 first, u32 last);
+u64 qbd_csum_overtaken(struct qbd_pool *pool);
 void qbd_csum_record(struct qbd_chunk *chunk, u32 unit, u32 value);
 void qbd_csum_apply(struct qbd_chunk *chunk, u64 lsn, u32 first, u32 nr,
 		    const __le32 *values);

@@ -137,7 +137,7 @@ int qbd_flush(struct qbd_pool *pool)
 		qbd_named_each(pool, append, &lsn);
 		qbd_moment("flush-appended");
 		/* And until the records of FUA writes that overtook some of it are durable. */
-		err = qbd_ring_wait(pool, max(lsn, qbd_ring_last(pool)));
+		err = qbd_ring_wait(pool, max(lsn, qbd_csum_overtaken(pool)));
 	}
 	/* Whatever failed meanwhile, on any backend: out, and stamped, before this. */
 	if (!err)

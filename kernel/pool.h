@@ -171,6 +171,7 @@ struct qbd_pool {
 	atomic_long_t csum_pages;	/* in memory */
 
 	struct mutex csum_mutex;	/* order of checksum records */
+	u64 overtaken_lsn;		/* csum_mutex: qbd_csum_overtaken() */
 	__le32 *csum_values;
 	u8 *table_payload;		/* under checkpoint_mutex, both */
 	u8 *table_places;
