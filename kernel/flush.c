@@ -135,7 +135,6 @@ int qbd_flush(struct qbd_pool *pool)
 		err = qbd_member_quiet(pool) ?: qbd_kept_since(pool, times);
 	if (!err) {
 		qbd_named_each(pool, append, &lsn);
-		qbd_moment("flush-appended");
 		/* And until the records of FUA writes that overtook some of it are durable. */
 		err = qbd_ring_wait(pool, max(lsn, qbd_csum_overtaken(pool)));
 	}
